@@ -1,0 +1,138 @@
+//! The errors that calls of this crate return, apart from `std::io::Error`.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::unwind::{self, Payload};
+
+/// Why a greenlet gave no value.
+///
+/// # Examples
+/// ```
+/// let bad = greenloop::spawn(|| -> u32 { panic!("boom") });
+/// let error = bad.join().unwrap_err();
+/// assert!(error.is_panic());
+/// assert!(error.to_string().contains("boom"));
+/// ```
+pub struct JoinError(Kind);
+
+enum Kind {
+    Killed,
+    Panicked(Payload),
+    Refused,
+}
+
+impl JoinError {
+    pub(crate) fn killed() -> Self {
+        JoinError(Kind::Killed)
+    }
+
+    pub(crate) fn panicked(payload: Payload) -> Self {
+        JoinError(Kind::Panicked(payload))
+    }
+
+    pub(crate) fn refused() -> Self {
+        JoinError(Kind::Refused)
+    }
+
+    /// Was the greenlet killed? As in gevent this is not a failure of the greenlet.
+    pub fn is_killed(&self) -> bool {
+        matches!(self.0, Kind::Killed)
+    }
+
+    /// Did the greenlet panic?
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Kind::Panicked(_))
+    }
+
+    /// The payload of the panic, for `std::panic::resume_unwind`; the error itself if there was none.
+    ///
+    /// # Errors
+    /// Gives the error back if the greenlet did not panic.
+    ///
+    /// # Examples
+    /// ```
+    /// let error = greenloop::spawn(|| std::panic::panic_any(7_u8)).join().unwrap_err();
+    /// assert_eq!(*error.try_into_panic().unwrap().downcast::<u8>().unwrap(), 7);
+    /// ```
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
+        match self.0 {
+            Kind::Panicked(payload) => Ok(payload),
+            other => Err(JoinError(other)),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Killed => f.write_str("the greenlet was killed"),
+            Kind::Panicked(payload) => write!(f, "the greenlet panicked: {}", unwind::panic_text(payload)),
+            Kind::Refused => {
+                f.write_str("the greenlet is still running, and a destructor run by a panic or a kill does not wait")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+/// The time given to [`timeout`](crate::timeout()) or to a `_timeout` method has run out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the time allowed has run out")]
+pub struct Elapsed;
+
+impl From<Elapsed> for std::io::Error {
+    fn from(elapsed: Elapsed) -> Self {
+        std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed)
+    }
+}
+
+/// The panic by which a blocking call of a thread's root says that nothing is left that could ever wake it.
+///
+/// The payload of that panic is the report as a `String`, so that the panic hook prints it. This type recognises it.
+///
+/// # Examples
+/// ```
+/// use greenloop::{LoopExit, event::Event, spawn};
+/// use std::panic::catch_unwind;
+///
+/// let payload = catch_unwind(|| Event::new().wait()).unwrap_err();
+/// let exit = LoopExit::from_panic(&*payload).expect("a deadlock");
+/// assert!(exit.report().contains("waits for event"));
+/// assert_eq!(spawn(|| 1).join().unwrap(), 1); // the hub goes on
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoopExit {
+    report: String,
+}
+
+impl LoopExit {
+    /// Every report begins with these words.
+    pub(crate) const OPENING: &'static str = "this would block for ever";
+
+    /// Recognises the payload that `catch_unwind` or a `JoinError` gave.
+    pub fn from_panic(payload: &(dyn Any + Send)) -> Option<LoopExit> {
+        let report = payload.downcast_ref::<String>()?;
+        report.starts_with(Self::OPENING).then(|| LoopExit { report: report.clone() })
+    }
+
+    /// The whole text: who waits for what, one greenlet a line.
+    pub fn report(&self) -> &str {
+        &self.report
+    }
+}
+
+impl fmt::Display for LoopExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report)
+    }
+}
+
+impl std::error::Error for LoopExit {}

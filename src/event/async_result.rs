@@ -1,0 +1,156 @@
+//! A value that arrives once.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::error::Elapsed;
+use crate::hub::Reason;
+use crate::park::{self, Deadline, Woken};
+use crate::waitlist::{Position, WaitList};
+
+/// A place for one value; greenlets wait until somebody puts it there.
+///
+/// gevent's cell holds a value or an exception; here a `Result` is a value like any other: `AsyncResult<Result<T, E>>`.
+///
+/// # Examples
+/// ```
+/// use greenloop::{event::AsyncResult, spawn};
+///
+/// let result = AsyncResult::new();
+/// let waiter = spawn({ let result = result.clone(); move || result.get() });
+/// result.set("nice!").unwrap();
+/// assert_eq!(waiter.join().unwrap(), "nice!");
+/// assert_eq!(result.set("again"), Err("again"));
+/// ```
+pub struct AsyncResult<T> {
+    inner: Rc<Inner<T>>,
+}
+
+struct Inner<T> {
+    value: OnceCell<T>,
+    waiters: WaitList,
+}
+
+impl<T> AsyncResult<T> {
+    /// A place without a value.
+    pub fn new() -> AsyncResult<T> {
+        AsyncResult { inner: Rc::new(Inner { value: OnceCell::new(), waiters: WaitList::new() }) }
+    }
+
+    /// Puts the value and wakes all that wait for it, in the order in which they came.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// Gives the value back if there is one already: it arrives once.
+    pub fn set(&self, value: T) -> Result<(), T> {
+        self.inner.value.set(value)?;
+        self.inner.waiters.wake_all();
+        Ok(())
+    }
+
+    /// Has the value arrived?
+    pub fn is_set(&self) -> bool {
+        self.inner.value.get().is_some()
+    }
+
+    /// Waits until the value has arrived.
+    ///
+    /// **Switches**: unless it has. In a destructor run by a panic or a kill it returns at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it.
+    #[track_caller]
+    pub fn wait(&self) {
+        self.wait_until(None);
+    }
+
+    /// Waits until the value has arrived, at most for `timeout`, and says whether it has.
+    ///
+    /// **Switches**: unless it has. In a destructor run by a panic or a kill it returns at once.
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_until(Some(timeout))
+    }
+
+    #[track_caller]
+    fn wait_until(&self, timeout: Option<Duration>) -> bool {
+        if self.is_set() {
+            return true;
+        }
+        let reason = Reason::plain("async result (get)");
+        let woken = park::wait_on(&self.inner.waiters, Position::Back, reason, Deadline::after(timeout));
+        woken == Woken::Notified || self.is_set()
+    }
+
+    /// Shows the value to `f` without waiting; `None` if it has not arrived.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::event::AsyncResult;
+    ///
+    /// let names: AsyncResult<Vec<String>> = AsyncResult::new();
+    /// assert_eq!(names.with(Vec::len), None);
+    /// names.set(vec!["a".into()]).unwrap();
+    /// assert_eq!(names.with(Vec::len), Some(1));
+    /// ```
+    pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.inner.value.get().map(f)
+    }
+}
+
+impl<T: Clone> AsyncResult<T> {
+    /// Waits for the value and gives a clone of it.
+    ///
+    /// **Switches**: unless the value has arrived.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it. In a destructor
+    /// run by a panic or a kill, which does not wait, if the value is not there: use [`try_get`](Self::try_get) in destructors.
+    #[track_caller]
+    pub fn get(&self) -> T {
+        self.wait();
+        match self.try_get() {
+            Some(value) => value,
+            None => panic!("AsyncResult::get in a destructor run by a panic or a kill, before the value has arrived"),
+        }
+    }
+
+    /// Waits for the value, at most for `timeout`.
+    ///
+    /// **Switches**: unless the value has arrived.
+    ///
+    /// # Errors
+    /// [`Elapsed`] if it has not arrived in time, or at once in a destructor run by a panic or a kill.
+    #[track_caller]
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, Elapsed> {
+        self.wait_timeout(timeout);
+        self.try_get().ok_or(Elapsed)
+    }
+
+    /// The value if it has arrived: gevent's `get_nowait`.
+    pub fn try_get(&self) -> Option<T> {
+        self.inner.value.get().cloned()
+    }
+}
+
+impl<T> Clone for AsyncResult<T> {
+    fn clone(&self) -> Self {
+        AsyncResult { inner: self.inner.clone() }
+    }
+}
+
+impl<T> Default for AsyncResult<T> {
+    fn default() -> Self {
+        AsyncResult::new()
+    }
+}
+
+impl<T> fmt::Debug for AsyncResult<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.is_set() { "set" } else { "unset" };
+        write!(f, "AsyncResult({state}, {} waiting)", self.inner.waiters.len())
+    }
+}

@@ -1,0 +1,124 @@
+//! A flag that greenlets can wait for.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::hub::Reason;
+use crate::park::{self, Deadline, Woken};
+use crate::waitlist::{Position, WaitList};
+
+/// A flag that is unset at first; greenlets wait until somebody sets it.
+///
+/// Setting wakes all that wait, in the order in which they came, also when the flag is cleared again before they run.
+///
+/// # Examples
+/// ```
+/// use greenloop::{event::Event, spawn};
+///
+/// let ready = Event::new();
+/// let waiter = spawn({ let ready = ready.clone(); move || { ready.wait(); "captured" } });
+/// ready.set();
+/// assert_eq!(waiter.join().unwrap(), "captured");
+/// ```
+#[derive(Clone, Default)]
+pub struct Event {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    set: Cell<bool>,
+    waiters: WaitList,
+    /// Waiters that were woken and have not run yet.
+    on_their_way: Cell<usize>,
+}
+
+impl Default for Inner {
+    fn default() -> Inner {
+        Inner { set: Cell::new(false), waiters: WaitList::new(), on_their_way: Cell::new(0) }
+    }
+}
+
+impl Event {
+    /// An event that is not set.
+    pub fn new() -> Event {
+        Event::default()
+    }
+
+    /// Is the flag set?
+    pub fn is_set(&self) -> bool {
+        self.inner.set.get()
+    }
+
+    /// Sets the flag and wakes all that wait.
+    ///
+    /// **Switches**: no; they run when the current greenlet next blocks or yields.
+    pub fn set(&self) {
+        self.inner.set.set(true);
+        let woken = self.inner.waiters.wake_all();
+        self.inner.on_their_way.update(|count| count + woken);
+    }
+
+    /// Clears the flag. Those that a `set` has woken stay woken.
+    pub fn clear(&self) {
+        self.inner.set.set(false);
+    }
+
+    /// Waits until the flag is set.
+    ///
+    /// **Switches**: if it is not set, or if others that were woken by the last `set` have not run yet: it then goes
+    /// behind them. In a destructor run by a panic or a kill it returns at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it.
+    #[track_caller]
+    pub fn wait(&self) {
+        self.wait_until(None);
+    }
+
+    /// Waits until the flag is set, at most for `timeout`. True if it was set meanwhile, even if it is cleared again.
+    ///
+    /// **Switches**: as [`wait`](Self::wait).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::event::Event;
+    /// use std::time::Duration;
+    ///
+    /// let event = Event::new();
+    /// assert!(!event.wait_timeout(Duration::from_millis(1)));
+    /// event.set();
+    /// assert!(event.wait_timeout(Duration::from_millis(1)));
+    /// ```
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_until(Some(timeout))
+    }
+
+    #[track_caller]
+    fn wait_until(&self, timeout: Option<Duration>) -> bool {
+        let inner = &*self.inner;
+        if inner.set.get() {
+            if inner.on_their_way.get() > 0 {
+                park::yield_now();
+            }
+            return true;
+        }
+        let reason = Reason::plain("event (set)");
+        match park::wait_on(&inner.waiters, Position::Back, reason, Deadline::after(timeout)) {
+            Woken::Notified => {
+                inner.on_their_way.update(|count| count - 1);
+                true
+            }
+            Woken::TimedOut | Woken::Refused => inner.set.get(),
+        }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.is_set() { "set" } else { "unset" };
+        write!(f, "Event({state}, {} waiting)", self.inner.waiters.len())
+    }
+}

@@ -1,0 +1,181 @@
+//! How a greenlet comes to life.
+
+use std::io;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Greenlet, Handle};
+use crate::coro::{Coroutine, Label};
+use crate::error::JoinError;
+use crate::greenlet::join::Slot;
+use crate::hub::{Alarm, Hub, State, Task};
+use crate::stack::DEFAULT_STACK_SIZE;
+use crate::unwind;
+
+/// Spawns a greenlet: `f` runs when the current greenlet next blocks or yields, never before.
+///
+/// `f` needs to be neither `Send` nor `Sync`: a greenlet never leaves its thread. Dropping the returned [`Greenlet`]
+/// detaches it, it runs on. If it panics, only it ends; the panic is reported once through the panic hook and kept for
+/// [`join`](Greenlet::join).
+///
+/// **Switches**: no.
+///
+/// # Panics
+/// If no stack can be had; [`Builder::spawn`] returns that as an error.
+///
+/// # Examples
+/// ```
+/// let sum = greenloop::spawn(|| 1 + 2);
+/// assert_eq!(sum.join().unwrap(), 3);
+/// ```
+///
+/// What the greenlet borrows must be `'static`:
+/// ```compile_fail
+/// let local = String::from("on the stack");
+/// greenloop::spawn(|| println!("{local}"));
+/// ```
+#[track_caller]
+pub fn spawn<F, T>(f: F) -> Greenlet<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    match Builder::new().spawn(f) {
+        Ok(greenlet) => greenlet,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Spawns a greenlet that starts after `delay`.
+///
+/// Until then it counts as work to come: `wait_all` waits for it. Killed before its time, it never runs.
+///
+/// **Switches**: no.
+///
+/// # Panics
+/// As [`spawn`].
+///
+/// # Examples
+/// ```
+/// use std::time::{Duration, Instant};
+/// let start = Instant::now();
+/// let later = greenloop::spawn_later(Duration::from_millis(20), || "now");
+/// assert_eq!(later.join().unwrap(), "now");
+/// assert!(start.elapsed() >= Duration::from_millis(20));
+/// ```
+#[track_caller]
+pub fn spawn_later<F, T>(delay: Duration, f: F) -> Greenlet<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    match Builder::new().delay(delay).spawn(f) {
+        Ok(greenlet) => greenlet,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A greenlet about to be spawned, with a name, a stack size or a delay of its own.
+///
+/// # Examples
+/// ```
+/// use greenloop::Builder;
+///
+/// let g = Builder::new().name("counter").stack_size(64 * 1024).spawn(|| (0..10).sum::<u32>())?;
+/// assert_eq!(g.name().as_deref(), Some("counter"));
+/// assert_eq!(g.join().unwrap(), 45);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until its spawn is called"]
+pub struct Builder {
+    name: Option<Rc<str>>,
+    stack_size: usize,
+    delay: Option<Duration>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder::new()
+    }
+}
+
+impl Builder {
+    /// A builder with the defaults: no name, a stack of 256 KiB, no delay.
+    pub fn new() -> Builder {
+        Builder { name: None, stack_size: DEFAULT_STACK_SIZE, delay: None }
+    }
+
+    /// Names the greenlet, for reports and for the message of a stack overflow.
+    pub fn name(self, name: impl AsRef<str>) -> Builder {
+        Builder { name: Some(Rc::from(name.as_ref())), ..self }
+    }
+
+    /// The size of its stack in bytes, guard included, rounded up to whole pages and to at least 32 KiB.
+    ///
+    /// It is address space; memory is used only as deep as the stack is.
+    pub fn stack_size(self, bytes: usize) -> Builder {
+        Builder { stack_size: bytes, ..self }
+    }
+
+    /// Starts the greenlet only after this time, as [`spawn_later`] does.
+    pub fn delay(self, delay: Duration) -> Builder {
+        Builder { delay: Some(delay), ..self }
+    }
+
+    /// Spawns the greenlet, see [`spawn`](fn@spawn).
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// If there is no memory or address space for another stack; the text names the limit that was met.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is absurd.
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> io::Result<Greenlet<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        let hub = Hub::current();
+        let stack = hub.stacks.take(self.stack_size)?;
+        let task = Rc::new(Task::new(hub.new_id(), self.name, Location::caller()));
+        let slot = Rc::new(Slot::new());
+        let label = Label { id: task.id, name: task.name.clone() };
+        let result = slot.clone();
+        *task.coroutine.borrow_mut() = Some(Coroutine::new(stack, label, move || run(f, result)));
+        hub.adopt(&task);
+        match self.delay.map(|delay| hub.deadline(delay)) {
+            None => hub.schedule(&task),
+            Some(Some(deadline)) => task.start_timer.set(Some(hub.arm(deadline, Alarm::Start(task.clone())))),
+            // Beyond the reach of the clock: it never starts, but it can be killed.
+            Some(None) => {}
+        }
+        Ok(Greenlet::new(Handle::new(task), slot))
+    }
+}
+
+/// The life of a greenlet, on its own stack. Nothing unwinds out of here.
+fn run<F, T>(f: F, slot: Rc<Slot<T>>)
+where
+    F: FnOnce() -> T,
+{
+    let task = Hub::current().running();
+    let outcome = if task.is_kill_requested() {
+        // Killed before its first turn: its closure is dropped here, on its own stack.
+        unwind::catch(|| drop(f)).map_err(JoinError::panicked).and_then(|()| Err(JoinError::killed()))
+    } else {
+        unwind::catch(f).map_err(|payload| match unwind::is_kill(&payload) {
+            true => JoinError::killed(),
+            false => JoinError::panicked(payload),
+        })
+    };
+    // If nobody will ask for the value it is dropped now, while the greenlet may still block. A panic of that
+    // destructor has been reported by the panic hook, and nobody is left to be told.
+    let _ = unwind::catch(|| {
+        slot.set(outcome);
+        drop(slot);
+    });
+    task.state.set(State::Done);
+    task.joiners.wake_all();
+}

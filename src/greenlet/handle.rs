@@ -1,0 +1,176 @@
+//! Anybody's view of a greenlet: whether it lives, and its end.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::hub::{Hub, Object, Reason, Task};
+use crate::park::{self, Deadline, Woken};
+use crate::waitlist::Position;
+
+/// A reference to a greenlet, without its value. Cheap to clone; keeps nothing alive but a small record.
+///
+/// # Examples
+/// ```
+/// let me = greenloop::current();
+/// assert!(!me.is_finished());
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    task: Rc<Task>,
+}
+
+impl Handle {
+    pub(crate) fn new(task: Rc<Task>) -> Handle {
+        Handle { task }
+    }
+
+    pub(super) fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// A number that no other greenlet of this thread has or had; 0 is the thread's root.
+    pub fn id(&self) -> u64 {
+        self.task.id
+    }
+
+    /// The name given with [`Builder::name`](crate::Builder::name).
+    pub fn name(&self) -> Option<Rc<str>> {
+        self.task.name.clone()
+    }
+
+    /// Has it ended, in whatever way?
+    pub fn is_finished(&self) -> bool {
+        self.task.is_done()
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// **Switches**: yes, unless it has already ended. In a destructor run by a panic or a kill it returns at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end it.
+    #[track_caller]
+    pub fn wait(&self) {
+        self.wait_until(Deadline::NEVER);
+    }
+
+    /// Waits until it has ended, at most for `timeout`, and says whether it has.
+    ///
+    /// **Switches**: yes, unless it has already ended. In a destructor run by a panic or a kill it returns at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let slow = spawn(|| sleep(Duration::from_secs(60)));
+    /// assert!(!slow.wait_timeout(Duration::from_millis(1)));
+    /// slow.kill();
+    /// assert!(slow.wait_timeout(Duration::ZERO));
+    /// ```
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        if self.is_finished() {
+            return true;
+        }
+        self.wait_until(Deadline::after(Some(timeout)))
+    }
+
+    #[track_caller]
+    pub(super) fn wait_until(&self, deadline: Deadline) -> bool {
+        let reason = Reason::of("the end of greenlet", Object::Greenlet(self.id()));
+        let mut position = Position::Back;
+        while !self.is_finished() {
+            if park::wait_on(&self.task.joiners, position, reason, deadline) != Woken::Notified {
+                break;
+            }
+            position = Position::Front;
+        }
+        self.is_finished()
+    }
+
+    /// Ends the greenlet and waits until it is dead.
+    ///
+    /// A kill is delivered where the greenlet parks, or is parked: its stack unwinds, its destructors run, nothing is printed, and
+    /// whoever joins it gets [`JoinError::is_killed`](crate::JoinError::is_killed). One that has not started yet never runs. One that catches the unwind
+    /// meets the kill again at its next park; one that is in a [`shield`](crate::shield) meets it after that. A
+    /// greenlet that neither parks nor ends is not interrupted. Killing itself, a greenlet ends inside this call.
+    ///
+    /// **Switches**: yes, unless it has already ended.
+    ///
+    /// # Panics
+    /// If the target is the root of the thread, which is not a greenlet. As for [`wait`](Self::wait).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{sleep, spawn, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
+    /// yield_now();
+    /// sleeper.kill();
+    /// assert!(sleeper.join().unwrap_err().is_killed());
+    /// ```
+    #[track_caller]
+    pub fn kill(&self) {
+        self.kill_nowait();
+        if self.is_current() {
+            return park::yield_now();
+        }
+        self.wait();
+    }
+
+    /// Asks for the greenlet's end and returns at once; see [`kill`](Self::kill).
+    ///
+    /// **Switches**: no. A greenlet that asks for its own end meets it when it next parks.
+    ///
+    /// # Panics
+    /// If the target is the root of the thread, which is not a greenlet.
+    #[track_caller]
+    pub fn kill_nowait(&self) {
+        assert!(!self.task.is_root, "the root of a thread cannot be killed: it is not a greenlet, its end is the thread's");
+        if !self.is_finished() {
+            Hub::current().kill(&self.task);
+        }
+    }
+
+    /// Ends the greenlet and waits until it is dead, at most for `timeout`; says whether it is.
+    ///
+    /// **Switches**: yes, unless it has already ended.
+    ///
+    /// # Panics
+    /// If the target is the root of the thread, which is not a greenlet.
+    #[track_caller]
+    pub fn kill_timeout(&self, timeout: Duration) -> bool {
+        self.kill_nowait();
+        if self.is_current() {
+            park::yield_now();
+        }
+        self.wait_timeout(timeout)
+    }
+
+    fn is_current(&self) -> bool {
+        Rc::ptr_eq(&self.task, &Hub::current().running())
+    }
+}
+
+impl AsRef<Handle> for Handle {
+    fn as_ref(&self) -> &Handle {
+        self
+    }
+}
+
+impl PartialEq for Handle {
+    fn eq(&self, other: &Handle) -> bool {
+        Rc::ptr_eq(&self.task, &other.task)
+    }
+}
+
+impl Eq for Handle {}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Greenlet({}, {:?})", self.task, self.task.state.get())
+    }
+}

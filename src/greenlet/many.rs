@@ -1,0 +1,96 @@
+//! Verbs over many greenlets.
+
+use std::time::Duration;
+
+use super::{Greenlet, Handle};
+use crate::error::JoinError;
+use crate::park::{self, Deadline};
+
+/// Waits for all of them and gives their results in the order of the input.
+///
+/// **Switches**: yes, unless all have already ended.
+///
+/// # Panics
+/// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end one of them.
+///
+/// # Examples
+/// ```
+/// use greenloop::{join_all, spawn};
+///
+/// let results = join_all((0..3).map(|n| spawn(move || n * n)));
+/// let squares: Vec<_> = results.into_iter().map(Result::unwrap).collect();
+/// assert_eq!(squares, [0, 1, 4]);
+/// ```
+#[track_caller]
+pub fn join_all<T>(greenlets: impl IntoIterator<Item = Greenlet<T>>) -> Vec<Result<T, JoinError>> {
+    // All are spawned before the first is waited for, also when the iterator spawns them.
+    let greenlets: Vec<_> = greenlets.into_iter().collect();
+    let mut results = Vec::with_capacity(greenlets.len());
+    for greenlet in greenlets {
+        results.push(greenlet.join());
+    }
+    results
+}
+
+/// Ends all of them and waits until they are dead; see [`Handle::kill`].
+///
+/// **Switches**: yes, unless all have already ended.
+///
+/// # Panics
+/// If one of them is the root of the thread.
+///
+/// # Examples
+/// ```
+/// use greenloop::{kill_all, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let sleepers: Vec<_> = (0..3).map(|_| spawn(|| sleep(Duration::from_secs(60)))).collect();
+/// kill_all(&sleepers);
+/// assert!(sleepers.iter().all(|g| g.is_finished()));
+/// ```
+#[track_caller]
+pub fn kill_all(greenlets: impl IntoIterator<Item = impl AsRef<Handle>>) {
+    let greenlets: Vec<_> = greenlets.into_iter().map(|greenlet| greenlet.as_ref().clone()).collect();
+    for greenlet in &greenlets {
+        greenlet.kill_nowait();
+    }
+    for greenlet in &greenlets {
+        greenlet.wait();
+    }
+}
+
+/// Runs everything that can still run: until no greenlet is ready, no timer is pending, no descriptor is watched and no
+/// outside work is going on. Greenlets which wait for something that nobody is left to do stay as they are.
+///
+/// This is gevent's `wait()` without objects. For the root of a thread only.
+///
+/// **Switches**: yes.
+///
+/// # Panics
+/// If a greenlet calls it: it would wait for itself.
+///
+/// # Examples
+/// ```
+/// use greenloop::{spawn, wait_all};
+/// use std::{cell::Cell, rc::Rc};
+///
+/// let ran = Rc::new(Cell::new(false));
+/// spawn({ let ran = ran.clone(); move || ran.set(true) });
+/// wait_all();
+/// assert!(ran.get());
+/// ```
+#[track_caller]
+pub fn wait_all() {
+    park::park_until_nothing_left(Deadline::NEVER);
+}
+
+/// [`wait_all`], at most for `timeout`: true if nothing is left to run, false if the time ran out first.
+///
+/// **Switches**: yes.
+///
+/// # Panics
+/// If a greenlet calls it: it would wait for itself.
+#[track_caller]
+pub fn wait_all_timeout(timeout: Duration) -> bool {
+    park::park_until_nothing_left(Deadline::after(Some(timeout)))
+}

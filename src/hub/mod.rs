@@ -1,0 +1,192 @@
+//! The hub: one per OS thread that uses greenlets. It owns the run queue, the timers, the reactor, the stacks and the
+//! table of live greenlets, and it is the only one that resumes.
+//!
+//! There is no thread or function "the loop": the loop runs underneath whichever blocking call the thread's own stack (the
+//! *root*) is in, see [`turn`]. The hub knows nothing of sockets, locks or queues; those wake tasks.
+
+mod clock;
+mod current;
+mod deadlock;
+mod inbox;
+mod outside;
+mod task;
+pub(crate) mod timers;
+mod turn;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::reactor::Reactor;
+use crate::stack::StackPool;
+use clock::Clock;
+pub(crate) use inbox::{Inbox, Message};
+pub(crate) use outside::Outside;
+pub(crate) use task::{Object, Park, Reason, State, Task, Wake};
+use timers::{TimerKey, Timers};
+pub(crate) use turn::NothingLeft;
+
+/// What a timer does.
+pub(crate) enum Alarm {
+    /// Ends the park of a task: its deadline has come.
+    Wake(Rc<Task>),
+    /// Runs out a timeout scope of a task.
+    Expire(Rc<Task>, u64),
+    /// Starts a task (`spawn_later`).
+    Start(Rc<Task>),
+}
+
+pub(crate) struct Hub {
+    root: Rc<Task>,
+    /// Who runs just now.
+    running: RefCell<Rc<Task>>,
+    ready: RefCell<VecDeque<Rc<Task>>>,
+    /// Every greenlet that has not ended. This is what keeps a parked one alive.
+    live: RefCell<Slab<Rc<Task>>>,
+    timers: RefCell<Timers<Alarm>>,
+    clock: Clock,
+    pub(crate) reactor: Reactor,
+    pub(crate) stacks: StackPool,
+    inbox: Arc<Inbox>,
+    outside: RefCell<Slab<Rc<dyn Outside>>>,
+    next_id: Cell<u64>,
+    /// Resumptions left until the hub looks at timers and descriptors again.
+    until_poll: Cell<u32>,
+    batch_start: Cell<u64>,
+    /// Input and output operations the running task may still do before it lets others run.
+    pub(crate) io_budget: Cell<u32>,
+}
+
+/// Operations on descriptors that a greenlet may do in one go while none of them blocks.
+pub(crate) const IO_BUDGET: u32 = 32;
+
+impl Hub {
+    #[track_caller]
+    fn new() -> Hub {
+        let (reactor, waker) = Reactor::new().unwrap_or_else(|error| {
+            panic!("cannot make a hub for this thread: its poller could not be opened: {error}")
+        });
+        crate::sys::overflow::install();
+        let root = Rc::new(Task::root(Location::caller()));
+        Hub {
+            running: RefCell::new(root.clone()),
+            root,
+            ready: RefCell::new(VecDeque::new()),
+            live: RefCell::new(Slab::new()),
+            timers: RefCell::new(Timers::new()),
+            clock: Clock::new(),
+            reactor,
+            stacks: StackPool::new(),
+            inbox: Inbox::new(waker),
+            outside: RefCell::new(Slab::new()),
+            next_id: Cell::new(1),
+            until_poll: Cell::new(turn::BATCH),
+            batch_start: Cell::new(0),
+            io_budget: Cell::new(IO_BUDGET),
+        }
+    }
+
+    /// The task that runs on this thread now.
+    #[inline]
+    pub(crate) fn running(&self) -> Rc<Task> {
+        self.running.borrow().clone()
+    }
+
+    /// A number for a greenlet or a timeout scope that no other of this hub has.
+    pub(crate) fn new_id(&self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        id
+    }
+
+    /// Takes a new greenlet into the table of live ones.
+    pub(crate) fn adopt(&self, task: &Rc<Task>) {
+        task.place.set(self.live.borrow_mut().insert(task.clone()));
+    }
+
+    pub(crate) fn has_live_greenlets(&self) -> bool {
+        !self.live.borrow().is_empty()
+    }
+
+    /// Lets a fresh task run when its turn comes.
+    pub(crate) fn schedule(&self, task: &Rc<Task>) {
+        if task.state.get() == State::Fresh {
+            task.state.set(State::Ready);
+            self.ready.borrow_mut().push_back(task.clone());
+        }
+    }
+
+    /// Ends the park of a task. False if it is not parked: then nothing has happened.
+    #[inline]
+    pub(crate) fn wake(&self, task: &Rc<Task>, wake: Wake) -> bool {
+        if task.state.get() != State::Parked {
+            return false;
+        }
+        task.state.set(State::Ready);
+        task.wake.set(wake);
+        self.ready.borrow_mut().push_back(task.clone());
+        true
+    }
+
+    /// Puts the running task at the end of the run queue; it must park at once.
+    #[inline]
+    pub(crate) fn requeue(&self, task: Rc<Task>) {
+        task.state.set(State::Ready);
+        task.wake.set(Wake::Notified);
+        self.ready.borrow_mut().push_back(task);
+    }
+
+    /// Asks for the end of a task. It is delivered when the task parks or is parked, unless it is shielded.
+    pub(crate) fn kill(&self, task: &Rc<Task>) {
+        task.request_kill();
+        match task.state.get() {
+            State::Fresh => {
+                if let Some(key) = task.start_timer.take() {
+                    self.disarm(key);
+                }
+                self.schedule(task);
+            }
+            State::Parked if task.shields.get() == 0 => {
+                self.wake(task, Wake::Interrupted);
+            }
+            _ => {}
+        }
+    }
+
+    /// Now, in nanoseconds of the hub's clock. Reads the clock, so a deadline computed from it is never early.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// The time at the hub's last look at its clock.
+    #[inline]
+    pub(crate) fn recent(&self) -> u64 {
+        self.clock.recent()
+    }
+
+    /// The instant `after` from now, or `None` if that is beyond the clock's reach (584 years): never.
+    pub(crate) fn deadline(&self, after: Duration) -> Option<u64> {
+        self.now().checked_add(u64::try_from(after.as_nanos()).ok()?)
+    }
+
+    pub(crate) fn arm(&self, deadline: u64, alarm: Alarm) -> TimerKey {
+        self.timers.borrow_mut().insert(deadline, alarm)
+    }
+
+    /// Cancels a timer; true if it had not fired.
+    pub(crate) fn disarm(&self, key: TimerKey) -> bool {
+        let alarm = self.timers.borrow_mut().remove(key);
+        // Dropped after the borrow has ended: it may hold the last reference to a task.
+        alarm.is_some()
+    }
+
+    /// The thread ends while greenlets live: they are forgotten with their stacks.
+    fn abandon(&self) {
+        self.reactor.close();
+    }
+}

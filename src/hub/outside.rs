@@ -1,0 +1,44 @@
+//! Work that goes on outside the hub's thread and whose end the hub is told of, such as a thread-pool job.
+//!
+//! While any is registered the hub may sleep without being deadlocked.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::hub::{Hub, Inbox, Message};
+
+/// Told on the hub's thread that its work has ended. It must not block: it runs between greenlets.
+pub(crate) trait Outside {
+    fn completed(&self);
+}
+
+/// Sent along with the work: says that it has ended when it is dropped, on whatever thread, however the work ended.
+pub(crate) struct Completion {
+    inbox: Arc<Inbox>,
+    number: usize,
+}
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        self.inbox.send(Message::Completed(self.number));
+    }
+}
+
+impl Hub {
+    /// Registers outside work; `work.completed()` is called on this thread after the returned token was dropped.
+    pub(crate) fn expect(&self, work: Rc<dyn Outside>) -> Completion {
+        let number = self.outside.borrow_mut().insert(work);
+        Completion { inbox: self.inbox.clone(), number }
+    }
+
+    pub(super) fn read_inbox(&self) {
+        while let Some(message) = self.inbox.take() {
+            match message {
+                Message::Completed(number) => {
+                    let work = self.outside.borrow_mut().remove(number);
+                    work.completed();
+                }
+            }
+        }
+    }
+}

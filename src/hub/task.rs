@@ -1,0 +1,196 @@
+//! The control block of one greenlet, or of a thread's root.
+//!
+//! ```text
+//!                 schedule                resume
+//!      Fresh ───────────────▶ Ready ───────────────▶ Running ──▶ Done
+//!                               ▲                       │
+//!                               │ wake                  │ park
+//!                               └──────── Parked ◀──────┘
+//! ```
+//!
+//! Every arrow but *park* belongs to the hub. A task is in the run queue exactly while it is `Ready`, so a wake-up of a
+//! task that is not `Parked` finds nothing to do and says so: whoever hands out items or permits then asks the next one.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::coro::Coroutine;
+use crate::hub::timers::TimerKey;
+use crate::waitlist::WaitList;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Spawned, but not to run yet (`spawn_later`).
+    Fresh,
+    Ready,
+    Running,
+    Parked,
+    Done,
+}
+
+/// Why a parked task was woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// What it waited for has come, or may have: look again.
+    Notified,
+    /// Its deadline has come.
+    TimedOut,
+    /// It is to be killed, or a timeout scope around it has run out.
+    Interrupted,
+    /// (Root only) nothing is left that could wake anybody.
+    NothingLeft,
+}
+
+/// What a parked task waits for, in words for reports. Filling it in costs a few stores.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reason {
+    /// For example `queue (get)`.
+    pub(crate) what: &'static str,
+    pub(crate) object: Object,
+}
+
+/// Which of its kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Object {
+    None,
+    /// The greenlet with this id.
+    Greenlet(u64),
+    /// A descriptor.
+    Descriptor(i32),
+    /// A container that holds so many of so many.
+    Fill(usize, usize),
+}
+
+impl Reason {
+    pub(crate) const fn plain(what: &'static str) -> Reason {
+        Reason { what, object: Object::None }
+    }
+
+    pub(crate) const fn of(what: &'static str, object: Object) -> Reason {
+        Reason { what, object }
+    }
+}
+
+/// The facts of the current park, written when it begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Park {
+    pub(crate) reason: Reason,
+    /// The call that blocks.
+    pub(crate) site: &'static Location<'static>,
+    /// When it began, in nanoseconds of the hub's clock as of the hub's last look at it.
+    pub(crate) since: u64,
+}
+
+/// Set while a kill is to be delivered.
+const KILL: u8 = 1;
+/// Set while `expired` is not empty.
+const EXPIRED: u8 = 2;
+
+pub(crate) struct Task {
+    pub(crate) id: u64,
+    pub(crate) name: Option<Rc<str>>,
+    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) is_root: bool,
+    pub(crate) state: Cell<State>,
+    pub(crate) wake: Cell<Wake>,
+    pub(crate) park: Cell<Park>,
+    /// Kills and expiries that wait for the next park.
+    interrupts: Cell<u8>,
+    /// Timeout scopes of this greenlet that have run out and are not yet left, in the order of expiry.
+    expired: RefCell<VecDeque<u64>>,
+    /// How many `shield`s it is in.
+    pub(crate) shields: Cell<u32>,
+    /// The greenlet's frames; absent for a root and after the end. Borrowed only by the one place that resumes.
+    pub(crate) coroutine: RefCell<Option<Coroutine>>,
+    /// Its place in the hub's table of live greenlets.
+    pub(crate) place: Cell<usize>,
+    /// The timer of `spawn_later`.
+    pub(crate) start_timer: Cell<Option<TimerKey>>,
+    /// Who waits for its end.
+    pub(crate) joiners: WaitList,
+}
+
+impl Task {
+    pub(crate) fn new(id: u64, name: Option<Rc<str>>, spawned_at: &'static Location<'static>) -> Task {
+        Task {
+            id,
+            name,
+            spawned_at,
+            is_root: false,
+            state: Cell::new(State::Fresh),
+            wake: Cell::new(Wake::Notified),
+            park: Cell::new(Park { reason: Reason::plain("its first turn"), site: spawned_at, since: 0 }),
+            interrupts: Cell::new(0),
+            expired: RefCell::new(VecDeque::new()),
+            shields: Cell::new(0),
+            coroutine: RefCell::new(None),
+            place: Cell::new(usize::MAX),
+            start_timer: Cell::new(None),
+            joiners: WaitList::new(),
+        }
+    }
+
+    /// The control block of a thread's own stack.
+    pub(crate) fn root(spawned_at: &'static Location<'static>) -> Task {
+        let root = Task { is_root: true, ..Task::new(0, None, spawned_at) };
+        root.state.set(State::Running);
+        root
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.state.get() == State::Done
+    }
+
+    /// Must the next park throw?
+    #[inline]
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupts.get() != 0 && self.shields.get() == 0
+    }
+
+    pub(crate) fn is_kill_requested(&self) -> bool {
+        self.interrupts.get() & KILL != 0
+    }
+
+    pub(crate) fn request_kill(&self) {
+        self.interrupts.set(self.interrupts.get() | KILL);
+    }
+
+    /// Notes that a timeout scope has run out.
+    pub(crate) fn scope_expired(&self, scope: u64) {
+        self.expired.borrow_mut().push_back(scope);
+        self.interrupts.set(self.interrupts.get() | EXPIRED);
+    }
+
+    /// Takes the expiry that is to be thrown first.
+    pub(crate) fn take_expired(&self) -> Option<u64> {
+        let mut expired = self.expired.borrow_mut();
+        let first = expired.pop_front();
+        if expired.is_empty() {
+            self.interrupts.set(self.interrupts.get() & !EXPIRED);
+        }
+        first
+    }
+
+    /// Forgets an expiry that was not thrown before its scope ended.
+    pub(crate) fn forget_expired(&self, scope: u64) {
+        let mut expired = self.expired.borrow_mut();
+        expired.retain(|&other| other != scope);
+        if expired.is_empty() {
+            self.interrupts.set(self.interrupts.get() & !EXPIRED);
+        }
+    }
+}
+
+/// `#7 `producer``, or the root's name.
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.name, self.is_root) {
+            (_, true) => f.write_str(std::thread::current().name().unwrap_or("the root of this thread")),
+            (Some(name), _) => write!(f, "#{} `{name}`", self.id),
+            (None, _) => write!(f, "#{}", self.id),
+        }
+    }
+}

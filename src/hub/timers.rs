@@ -1,0 +1,348 @@
+//! The timer queue: a hierarchical wheel in front of a small heap.
+//!
+//! Most timers of a server never fire: a read timeout is armed when a greenlet parks and cancelled when the data comes.
+//! So arming and cancelling must cost the same few instructions however many timers are pending, while the few that do
+//! fire must fire in the order of their deadlines, to the nanosecond. The wheel gives the first, the heap the second:
+//!
+//! ```text
+//!             now                                                             time →
+//!   ───────────┼──────────┬──────────┬──────────┬───────── ─ ─ ─────────────
+//!    heap `due`│  level 0: 64 slots of one tick │ level 1: 64 slots of 64 ticks │ level 2 …
+//!   (deadline, │  each slot an unordered list   │ each slot an unordered list   │
+//!     serial)  │
+//! ```
+//!
+//! A tick is 2¹⁶ ns (65.5 µs). A timer goes to the level of the highest group of six bits in which its tick differs from
+//! the wheel's: everything on a lower level is due before everything on a higher one, and on one level a lower slot
+//! before a higher one. When the wheel reaches a slot, its timers move to lower levels, at most [`LEVELS`] times in a
+//! timer's life, and finally to the heap, which orders those of one tick exactly.
+//!
+//! Nothing here knows greenlets, clocks or system calls: times are nanoseconds on whatever clock the caller has.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use slab::Slab;
+
+/// log2 of the nanoseconds in one tick.
+const TICK_SHIFT: u32 = 16;
+/// log2 of the slots on a level; six, so that one `u64` says which are occupied.
+const SLOT_BITS: u32 = 6;
+const SLOTS: usize = 1 << SLOT_BITS;
+/// Enough levels for every `u64` of nanoseconds: 16 + 8 × 6 = 64 bits.
+const LEVELS: usize = 8;
+const NONE: u32 = u32::MAX;
+
+/// Names one armed timer. A key that has fired or was cancelled names nothing, even when its place is used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimerKey {
+    index: u32,
+    serial: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Slot { level: u8, slot: u8 },
+    Due,
+}
+
+struct Entry<T> {
+    deadline: u64,
+    serial: u64,
+    place: Place,
+    previous: u32,
+    next: u32,
+    value: T,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    first: u32,
+    /// No timer of this slot is due before this. Exact unless the earliest was cancelled.
+    earliest: u64,
+}
+
+const EMPTY_SLOT: Slot = Slot { first: NONE, earliest: u64::MAX };
+
+/// Pending timers with values of type `T`, see the module's head.
+pub(crate) struct Timers<T> {
+    entries: Slab<Entry<T>>,
+    slots: Box<[[Slot; SLOTS]; LEVELS]>,
+    occupied: [u64; LEVELS],
+    /// All timers of this tick and of earlier ones are in `due`.
+    tick: u64,
+    due: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    /// Heap items whose timer was cancelled; they are dropped when met, or all at once when they prevail.
+    dead: usize,
+    serial: u64,
+}
+
+impl<T> Timers<T> {
+    pub(crate) fn new() -> Self {
+        Timers {
+            entries: Slab::new(),
+            slots: Box::new([[EMPTY_SLOT; SLOTS]; LEVELS]),
+            occupied: [0; LEVELS],
+            tick: 0,
+            due: BinaryHeap::new(),
+            dead: 0,
+            serial: 0,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Arms a timer. Timers of one deadline fire in the order in which they were armed.
+    pub(crate) fn insert(&mut self, deadline: u64, value: T) -> TimerKey {
+        let serial = self.serial;
+        self.serial += 1;
+        let entry = Entry { deadline, serial, place: Place::Due, previous: NONE, next: NONE, value };
+        let index = self.entries.insert(entry) as u32;
+        self.place(index, deadline, serial);
+        TimerKey { index, serial }
+    }
+
+    /// Cancels a timer and returns its value, or `None` if it fired or was cancelled before.
+    pub(crate) fn remove(&mut self, key: TimerKey) -> Option<T> {
+        let entry = self.entries.get(key.index as usize).filter(|entry| entry.serial == key.serial)?;
+        match entry.place {
+            Place::Slot { level, slot } => self.unlink(key.index, level as usize, slot as usize),
+            Place::Due => self.dead += 1,
+        }
+        let value = self.entries.remove(key.index as usize).value;
+        if self.dead > 64 && self.dead * 2 > self.due.len() {
+            let entries = &self.entries;
+            self.due.retain(|Reverse((_, serial, index))| is_live(entries, *index, *serial));
+            self.dead = 0;
+        }
+        Some(value)
+    }
+
+    /// A time before which no timer is due, exact unless the earliest was cancelled; `None` without timers.
+    pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+        self.drop_dead();
+        if let Some(Reverse((deadline, ..))) = self.due.peek() {
+            return Some(*deadline);
+        }
+        let (level, slot, _) = self.first_occupied()?;
+        Some(self.slots[level][slot].earliest)
+    }
+
+    /// Takes the timer with the earliest deadline if that is not after `now`.
+    pub(crate) fn pop_due(&mut self, now: u64) -> Option<T> {
+        self.advance(now >> TICK_SHIFT);
+        self.drop_dead();
+        let Reverse((deadline, _, index)) = *self.due.peek()?;
+        if deadline > now {
+            return None;
+        }
+        self.due.pop();
+        Some(self.entries.remove(index as usize).value)
+    }
+
+    fn place(&mut self, index: u32, deadline: u64, serial: u64) {
+        let tick = deadline >> TICK_SHIFT;
+        if tick <= self.tick {
+            self.entries[index as usize].place = Place::Due;
+            self.due.push(Reverse((deadline, serial, index)));
+            return;
+        }
+        let level = (63 - (tick ^ self.tick).leading_zeros()) / SLOT_BITS;
+        let slot = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
+        let level = level as usize;
+        let head = &mut self.slots[level][slot];
+        let next = head.first;
+        head.first = index;
+        head.earliest = head.earliest.min(deadline);
+        self.occupied[level] |= 1 << slot;
+        if next != NONE {
+            self.entries[next as usize].previous = index;
+        }
+        let entry = &mut self.entries[index as usize];
+        entry.place = Place::Slot { level: level as u8, slot: slot as u8 };
+        entry.previous = NONE;
+        entry.next = next;
+    }
+
+    fn unlink(&mut self, index: u32, level: usize, slot: usize) {
+        let Entry { previous, next, .. } = self.entries[index as usize];
+        if next != NONE {
+            self.entries[next as usize].previous = previous;
+        }
+        if previous != NONE {
+            self.entries[previous as usize].next = next;
+            return;
+        }
+        self.slots[level][slot].first = next;
+        if next == NONE {
+            self.slots[level][slot] = EMPTY_SLOT;
+            self.occupied[level] &= !(1 << slot);
+        }
+    }
+
+    /// The next slot that holds timers and the tick at which it begins.
+    ///
+    /// A timer's level is that of the highest bits in which it differs from `self.tick`, so on each level only slots
+    /// above the current one are in use and the lowest occupied one of the lowest level comes first.
+    fn first_occupied(&self) -> Option<(usize, usize, u64)> {
+        let level = self.occupied.iter().position(|&slots| slots != 0)?;
+        let slot = self.occupied[level].trailing_zeros() as usize;
+        let shift = level as u32 * SLOT_BITS;
+        let above = self.tick >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
+        Some((level, slot, above | (slot as u64) << shift))
+    }
+
+    /// Moves everything up to and including tick `now` into `due`.
+    fn advance(&mut self, now: u64) {
+        while let Some((level, slot, start)) = self.first_occupied().filter(|&(.., start)| start <= now) {
+            self.tick = start;
+            let mut index = self.slots[level][slot].first;
+            self.slots[level][slot] = EMPTY_SLOT;
+            self.occupied[level] &= !(1 << slot);
+            while index != NONE {
+                let Entry { deadline, serial, next, .. } = self.entries[index as usize];
+                self.place(index, deadline, serial);
+                index = next;
+            }
+        }
+        // Between the old tick and the next occupied slot nothing is pending, so no timer changes its level here.
+        self.tick = self.tick.max(now);
+    }
+
+    fn drop_dead(&mut self) {
+        while let Some(Reverse((_, serial, index))) = self.due.peek() {
+            if is_live(&self.entries, *index, *serial) {
+                return;
+            }
+            self.due.pop();
+            self.dead -= 1;
+        }
+    }
+}
+
+fn is_live<T>(entries: &Slab<Entry<T>>, index: u32, serial: u64) -> bool {
+    entries.get(index as usize).is_some_and(|entry| entry.serial == serial)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn drain(timers: &mut Timers<u32>, now: u64) -> Vec<u32> {
+        std::iter::from_fn(|| timers.pop_due(now)).collect()
+    }
+
+    #[test]
+    fn timers_of_one_tick_fire_in_deadline_order() {
+        let mut timers = Timers::new();
+        timers.insert(900, 9);
+        timers.insert(100, 1);
+        timers.insert(500, 5);
+        assert_eq!(drain(&mut timers, 600), [1, 5]);
+        assert_eq!(timers.next_deadline(), Some(900));
+        assert_eq!(drain(&mut timers, 899), []);
+        assert_eq!(drain(&mut timers, 900), [9]);
+        assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn equal_deadlines_fire_in_the_order_of_arming() {
+        let mut timers = Timers::new();
+        for value in 0..100 {
+            timers.insert(1 << 40, value);
+        }
+        assert_eq!(drain(&mut timers, 1 << 40), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cancelled_key_is_dead_even_when_its_place_is_reused() {
+        let mut timers = Timers::new();
+        let first = timers.insert(1 << 30, 1);
+        assert_eq!(timers.remove(first), Some(1));
+        let second = timers.insert(1 << 30, 2);
+        assert_eq!(timers.remove(first), None);
+        assert_eq!(timers.remove(second), Some(2));
+        assert_eq!(timers.next_deadline(), None);
+    }
+
+    #[test]
+    fn the_last_instant_of_the_clock_is_a_valid_deadline() {
+        let mut timers = Timers::new();
+        timers.insert(u64::MAX, 1);
+        assert_eq!(timers.next_deadline(), Some(u64::MAX));
+        assert_eq!(timers.pop_due(u64::MAX - 1), None);
+        assert_eq!(timers.pop_due(u64::MAX), Some(1));
+    }
+
+    #[test]
+    fn cancelling_what_is_due_does_not_pile_up() {
+        let mut timers = Timers::new();
+        for _ in 0..100_000 {
+            let key = timers.insert(0, 0);
+            timers.remove(key);
+        }
+        assert!(timers.due.len() < 200, "{} dead items are kept", timers.due.len());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(u64),
+        Remove(usize),
+        Advance(u64),
+    }
+
+    fn distance() -> impl Strategy<Value = u64> {
+        (0u32..50, any::<u64>()).prop_map(|(bits, random)| random & ((1 << bits) - 1))
+    }
+
+    proptest! {
+        /// Against a sorted map: the same timers in the same order, none early, none forgotten, and a `next_deadline`
+        /// that never lies after the true one.
+        #[test]
+        fn the_wheel_behaves_like_a_sorted_map(steps in prop::collection::vec(
+            prop_oneof![
+                4 => distance().prop_map(Step::Insert),
+                2 => any::<usize>().prop_map(Step::Remove),
+                2 => distance().prop_map(Step::Advance),
+            ], 1..200))
+        {
+            let (mut timers, mut model, mut keys) = (Timers::new(), BTreeMap::new(), Vec::new());
+            let mut now = 0u64;
+            for (serial, step) in steps.into_iter().enumerate() {
+                let serial = serial as u32;
+                match step {
+                    Step::Insert(distance) => {
+                        let deadline = now.saturating_add(distance);
+                        model.insert((deadline, serial), ());
+                        keys.push((deadline, serial, timers.insert(deadline, serial)));
+                    }
+                    Step::Remove(which) if !keys.is_empty() => {
+                        let (deadline, serial, key) = keys.swap_remove(which % keys.len());
+                        let expected = model.remove(&(deadline, serial)).map(|()| serial);
+                        prop_assert_eq!(timers.remove(key), expected);
+                    }
+                    Step::Remove(_) => {}
+                    Step::Advance(distance) => {
+                        now = now.saturating_add(distance);
+                        while let Some(value) = timers.pop_due(now) {
+                            let ((deadline, expected), ()) = model.pop_first().unwrap();
+                            prop_assert!(deadline <= now);
+                            prop_assert_eq!(value, expected);
+                        }
+                        prop_assert!(model.keys().next().is_none_or(|(deadline, _)| *deadline > now));
+                    }
+                }
+                let truth = model.keys().next().map(|(deadline, _)| *deadline);
+                prop_assert_eq!(timers.is_empty(), truth.is_none());
+                match (timers.next_deadline(), truth) {
+                    (Some(bound), Some(truth)) => prop_assert!(bound <= truth),
+                    (bound, truth) => prop_assert_eq!(bound, truth),
+                }
+            }
+        }
+    }
+}

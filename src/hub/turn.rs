@@ -1,0 +1,143 @@
+//! The loop, and the one place that resumes a greenlet.
+//!
+//! ```text
+//!   root blocks ─▶ ┌▶ resume ready greenlets, oldest first, at most BATCH ──▶ the root's turn? ─▶ back to the root
+//!                  │        │ batch used up, or nobody ready
+//!                  │        ▼
+//!                  │  descriptors ─▶ messages ─▶ timers      (sleeps in the kernel if nobody is ready)
+//!                  └────────┘
+//! ```
+//!
+//! Descriptors come before timers, so that data which arrived in the same turn wins over the timeout that waits for it.
+//! The batch is bounded in number and in time: greenlets which only yield to each other starve neither input nor timers.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Alarm, Hub, IO_BUDGET, State, Task, Wake};
+use crate::coro::Step;
+
+/// Resumptions between two looks at descriptors and timers.
+pub(super) const BATCH: u32 = 64;
+/// Every so many resumptions the clock is read, to cut a batch of long turns short.
+const CLOCK_EVERY: u32 = 8;
+/// A batch that has taken so long is cut short.
+const BATCH_NANOS: u64 = 500_000;
+
+/// Why the loop has stopped without the root being woken: nothing is left that could wake anybody.
+pub(crate) struct NothingLeft;
+
+impl Hub {
+    /// Runs the loop on the root's stack until the root is due.
+    ///
+    /// The caller has parked or requeued the root. If nothing is left that could wake anybody the root is running
+    /// again, and it is told so.
+    pub(crate) fn run_until_root(&self) -> Result<(), NothingLeft> {
+        loop {
+            while self.until_poll.get() > 0 {
+                let Some(task) = self.ready.borrow_mut().pop_front() else { break };
+                self.until_poll.set(self.until_poll.get() - 1);
+                if task.is_root {
+                    task.state.set(State::Running);
+                    self.io_budget.set(IO_BUDGET);
+                    return Ok(());
+                }
+                self.resume(task);
+                self.cut_long_batch();
+            }
+            self.until_poll.set(BATCH);
+            if let Err(nothing) = self.poll() {
+                self.root.state.set(State::Running);
+                return Err(nothing);
+            }
+        }
+    }
+
+    fn resume(&self, task: Rc<Task>) {
+        task.state.set(State::Running);
+        self.io_budget.set(IO_BUDGET);
+        let resumer = self.running.replace(task.clone());
+        let step = match task.coroutine.borrow_mut().as_mut() {
+            Some(coroutine) => coroutine.resume(),
+            None => unreachable!("a scheduled greenlet has its frames until it has finished"),
+        };
+        debug_assert!(!std::thread::panicking(), "greenlet {task} was suspended in the middle of an unwind");
+        self.running.replace(resumer);
+        if let Step::Finished = step {
+            self.retire(&task);
+        }
+    }
+
+    fn retire(&self, task: &Rc<Task>) {
+        let coroutine = task.coroutine.borrow_mut().take();
+        if let Some(coroutine) = coroutine {
+            self.stacks.give(coroutine.into_stack());
+        }
+        let entry = self.live.borrow_mut().remove(task.place.get());
+        debug_assert!(Rc::ptr_eq(&entry, task));
+    }
+
+    fn cut_long_batch(&self) {
+        if self.until_poll.get().is_multiple_of(CLOCK_EVERY) {
+            let now = self.now();
+            if now - self.batch_start.get() > BATCH_NANOS {
+                self.until_poll.set(0);
+            }
+        }
+    }
+
+    /// Looks at descriptors, messages and timers, and sleeps before if nobody is ready.
+    fn poll(&self) -> Result<(), NothingLeft> {
+        let idle = self.ready.borrow().is_empty();
+        if idle {
+            self.stacks.trim();
+            self.sleep()?;
+        } else if self.reactor.is_watching() {
+            self.reactor.poll(Some(Duration::ZERO));
+        }
+        self.read_inbox();
+        let now = self.now();
+        self.batch_start.set(now);
+        self.ring_alarms(now);
+        Ok(())
+    }
+
+    fn sleep(&self) -> Result<(), NothingLeft> {
+        let next = self.timers.borrow_mut().next_deadline();
+        let outside = !self.outside.borrow().is_empty();
+        if next.is_none() && !outside && !self.reactor.is_watching() {
+            return Err(NothingLeft);
+        }
+        let timeout = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())));
+        if !outside {
+            self.reactor.poll(timeout);
+        } else if self.inbox.fall_asleep() {
+            self.reactor.poll(timeout);
+            self.inbox.awake();
+        } else {
+            self.reactor.poll(Some(Duration::ZERO));
+        }
+        Ok(())
+    }
+
+    fn ring_alarms(&self, now: u64) {
+        loop {
+            let Some(alarm) = self.timers.borrow_mut().pop_due(now) else { return };
+            match alarm {
+                Alarm::Wake(task) => {
+                    self.wake(&task, Wake::TimedOut);
+                }
+                Alarm::Expire(task, scope) => {
+                    task.scope_expired(scope);
+                    if task.shields.get() == 0 {
+                        self.wake(&task, Wake::Interrupted);
+                    }
+                }
+                Alarm::Start(task) => {
+                    task.start_timer.set(None);
+                    self.schedule(&task);
+                }
+            }
+        }
+    }
+}

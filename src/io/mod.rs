@@ -1,0 +1,7 @@
+//! Cooperative input and output: what sockets, pipes and every other descriptor share.
+
+mod context;
+mod watched;
+
+pub(crate) use context::with_context;
+pub(crate) use watched::Watched;

@@ -1,0 +1,154 @@
+//! A descriptor whose operations park the greenlet instead of blocking the thread.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::hub::{Hub, IO_BUDGET, Object, Reason};
+use crate::park::{self, Deadline, Woken};
+use crate::reactor::{Direction, Source};
+
+/// Owns a non-blocking descriptor and its registration with the hub of this thread.
+pub(crate) struct Watched<T: AsFd> {
+    /// Always there, except while it is dropped or taken apart.
+    io: Option<T>,
+    source: Rc<Source>,
+}
+
+impl<T: AsFd> Watched<T> {
+    /// Registers `io`, which must be non-blocking.
+    pub(crate) fn new(io: T) -> io::Result<Watched<T>> {
+        let source = Hub::current().reactor.register(io.as_fd())?;
+        Ok(Watched { io: Some(io), source })
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> &T {
+        match &self.io {
+            Some(io) => io,
+            None => unreachable!("the descriptor is taken out only when the whole is consumed"),
+        }
+    }
+
+    /// Ends the registration and gives the descriptor back. It stays non-blocking.
+    pub(crate) fn into_inner(mut self) -> T {
+        match self.deregister() {
+            Some(io) => io,
+            None => unreachable!("the descriptor is taken out only when the whole is consumed"),
+        }
+    }
+
+    /// Does `operation` until it does not say that it would block, and parks in between, at most for `timeout`.
+    ///
+    /// # Errors
+    /// Those of the operation; `TimedOut`; that another greenlet is already waiting to do the same.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn with<R>(
+        &self,
+        direction: Direction,
+        timeout: Option<Duration>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        take_turn();
+        let mut deadline = None;
+        loop {
+            if self.source.is_ready(direction) {
+                match operation(self.get()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.source.would_block(direction),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    done => return done,
+                }
+            }
+            let deadline = *deadline.get_or_insert_with(|| Deadline::after(timeout));
+            self.wait(direction, deadline)?;
+        }
+    }
+
+    /// A read gave less than it asked for.
+    #[inline]
+    pub(crate) fn read_short(&self) {
+        self.source.read_short();
+    }
+
+    #[track_caller]
+    fn wait(&self, direction: Direction, deadline: Deadline) -> io::Result<()> {
+        let hub = Hub::current();
+        let descriptor = self.get().as_fd();
+        let object = Object::Descriptor(descriptor.as_raw_fd());
+        let (what, verb) = match direction {
+            Direction::Read => ("descriptor (readable)", "read"),
+            Direction::Write => ("descriptor (writable)", "written"),
+        };
+        if let Err(other) = self.source.begin(direction, hub.running()) {
+            return Err(io::Error::other(format!(
+                "this socket is already being {verb} by greenlet {other}; two at once would tear the stream apart, \
+                 give one of them the task or put a lock around it"
+            )));
+        }
+        let waiting = Waiting { source: &self.source, direction };
+        hub.reactor.begin_waiting(descriptor, &self.source)?;
+        let counted = Counted(hub);
+        let woken = park::park(Reason::of(what, object), deadline);
+        drop((counted, waiting));
+        match woken {
+            Woken::Notified => Ok(()),
+            Woken::TimedOut => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("the peer did not let this socket be {verb} in the time allowed"),
+            )),
+            Woken::Refused => Err(io::Error::other(
+                "this would wait for a socket, but the greenlet is being unwound by a panic or a kill: \
+                 destructors do not block",
+            )),
+        }
+    }
+
+    fn deregister(&mut self) -> Option<T> {
+        let io = self.io.take()?;
+        if let Some(hub) = Hub::try_current() {
+            hub.reactor.deregister(io.as_fd(), &self.source);
+        }
+        Some(io)
+    }
+}
+
+impl<T: AsFd> Drop for Watched<T> {
+    fn drop(&mut self) {
+        self.deregister();
+    }
+}
+
+/// Lets the others run when this greenlet has done many operations none of which had to wait. Before the operation, so
+/// that nothing it brings is lost if the greenlet is killed here.
+#[inline]
+fn take_turn() {
+    let hub = Hub::current();
+    match hub.io_budget.get() {
+        0 => {
+            hub.io_budget.set(IO_BUDGET);
+            park::yield_now();
+        }
+        left => hub.io_budget.set(left - 1),
+    }
+}
+
+struct Waiting<'a> {
+    source: &'a Source,
+    direction: Direction,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.source.end(self.direction);
+    }
+}
+
+struct Counted<'a>(&'a Hub);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.reactor.done_waiting();
+    }
+}

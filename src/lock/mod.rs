@@ -1,0 +1,5 @@
+//! Locks between greenlets of one thread.
+
+mod semaphore;
+
+pub use semaphore::Semaphore;

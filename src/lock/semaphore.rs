@@ -1,0 +1,124 @@
+//! A counter of permits.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::hub::Reason;
+use crate::park::{self, Deadline, Woken};
+use crate::waitlist::{Position, WaitList};
+
+/// A counter of permits: `acquire` takes one and waits while there is none, `release` gives one.
+///
+/// As in gevent a permit belongs to nobody, any greenlet may release, also beyond the initial count; a greenlet that
+/// runs may take a permit before one that was woken for it and has not run yet, which then keeps its place in front.
+///
+/// # Examples
+/// ```
+/// use greenloop::{lock::Semaphore, spawn, yield_now};
+///
+/// let permits = Semaphore::new(1);
+/// permits.acquire();
+/// let waiter = spawn({ let permits = permits.clone(); move || permits.acquire() });
+/// yield_now();
+/// assert!(!waiter.is_finished());
+/// permits.release();
+/// assert!(waiter.join().unwrap());
+/// ```
+#[derive(Clone)]
+pub struct Semaphore {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    permits: Cell<usize>,
+    waiters: WaitList,
+}
+
+impl Semaphore {
+    /// A semaphore with so many permits.
+    pub fn new(permits: usize) -> Semaphore {
+        Semaphore { inner: Rc::new(Inner { permits: Cell::new(permits), waiters: WaitList::new() }) }
+    }
+
+    /// How many permits can be had now.
+    pub fn available(&self) -> usize {
+        self.inner.permits.get()
+    }
+
+    /// Takes a permit, waiting until there is one. True, except in a destructor run by a panic or a kill, which does not
+    /// wait: there it is false if there is none.
+    ///
+    /// **Switches**: if there is no permit.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever release one.
+    #[track_caller]
+    pub fn acquire(&self) -> bool {
+        self.acquire_until(Deadline::NEVER)
+    }
+
+    /// Takes a permit, waiting for one at most for `timeout`; says whether it got one.
+    ///
+    /// **Switches**: if there is no permit.
+    #[track_caller]
+    pub fn acquire_timeout(&self, timeout: Duration) -> bool {
+        self.try_acquire() || self.acquire_until(Deadline::after(Some(timeout)))
+    }
+
+    /// Takes a permit if there is one. **Switches**: no.
+    pub fn try_acquire(&self) -> bool {
+        let permits = self.inner.permits.get();
+        self.inner.permits.set(permits.saturating_sub(1));
+        permits > 0
+    }
+
+    #[track_caller]
+    fn acquire_until(&self, deadline: Deadline) -> bool {
+        let mut position = Position::Back;
+        while !self.try_acquire() {
+            if self.wait_for_permit(position, deadline) != Woken::Notified {
+                return self.try_acquire();
+            }
+            position = Position::Front;
+        }
+        true
+    }
+
+    #[track_caller]
+    fn wait_for_permit(&self, position: Position, deadline: Deadline) -> Woken {
+        park::wait_on(&self.inner.waiters, position, Reason::plain("semaphore (acquire)"), deadline)
+    }
+
+    /// Waits until a permit can be had, at most for `timeout` if there is one, without taking it, and gives the number
+    /// of permits: 0 if the time ran out or another greenlet was faster.
+    ///
+    /// **Switches**: if there is no permit.
+    #[track_caller]
+    pub fn wait(&self, timeout: Option<Duration>) -> usize {
+        if self.available() == 0 && self.wait_for_permit(Position::Back, Deadline::after(timeout)) == Woken::Notified {
+            // It does not take the permit, so whoever is next in line may.
+            self.pass_on();
+        }
+        self.available()
+    }
+
+    /// Gives a permit and wakes the one that has waited longest. **Switches**: no; that one runs later.
+    pub fn release(&self) {
+        self.inner.permits.update(|permits| permits + 1);
+        self.inner.waiters.wake_one();
+    }
+
+    fn pass_on(&self) {
+        if self.available() > 0 {
+            self.inner.waiters.wake_one();
+        }
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Semaphore({} available, {} waiting)", self.available(), self.inner.waiters.len())
+    }
+}

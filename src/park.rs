@@ -1,0 +1,163 @@
+//! The one suspension point.
+//!
+//! Every blocking call of the crate ends here, in [`park`] or [`yield_now`]. This is where a kill and an expired timeout
+//! are thrown, where a shield holds them back, where a greenlet that is unwinding is refused, and where the root of a
+//! thread runs the loop. The rules:
+//!
+//! * **Entry.** A greenlet with a pending kill or expiry does not park: it is thrown. So a kill that was swallowed by a
+//!   `catch_unwind` is met again at the next park.
+//! * **Exit.** A greenlet that was woken by what it waited for returns normally, even if a kill or an expiry has come in
+//!   between; that one waits for the next park. So whoever was handed an item or a permit takes it, and nothing is lost.
+//! * **Unwinding.** While the thread is panicking nothing parks: the count of panics belongs to the thread, and all its
+//!   other greenlets would look as if they panicked. The call is [`Refused`](Woken::Refused) and returns its error.
+
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::coro;
+use crate::hub::{Alarm, Hub, NothingLeft, Park, Reason, State, Task, Wake};
+use crate::unwind;
+use crate::waitlist::{Position, WaitList};
+
+/// How a park ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// What was waited for has come, or may have: look again.
+    Notified,
+    /// The deadline has come.
+    TimedOut,
+    /// The greenlet did not park, since it is unwinding.
+    Refused,
+}
+
+/// A point in time by which a wait is to end; from `Option<Duration>` at the beginning of the wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Option<u64>);
+
+impl Deadline {
+    pub(crate) const NEVER: Deadline = Deadline(None);
+
+    pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+        Deadline(timeout.and_then(|timeout| Hub::current().deadline(timeout)))
+    }
+}
+
+/// Parks the running task until it is woken.
+///
+/// # Panics
+/// Throws a pending kill or expiry. On the root: panics with the report of a deadlock if nothing is left to wake it.
+#[track_caller]
+pub(crate) fn park(reason: Reason, deadline: Deadline) -> Woken {
+    let hub = Hub::current();
+    let task = hub.running();
+    if let Some(refused) = check_entry(&task) {
+        return refused;
+    }
+    match suspend(hub, &task, reason, deadline) {
+        Wake::Notified => Woken::Notified,
+        Wake::TimedOut => Woken::TimedOut,
+        Wake::Interrupted => deliver(&task),
+        Wake::NothingLeft => panic!("{}", hub.deadlock_report()),
+    }
+}
+
+/// (Root only) parks until nothing is left that could run, or until the deadline: true if nothing is left.
+#[track_caller]
+pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
+    let hub = Hub::current();
+    let task = hub.running();
+    assert!(task.is_root, "wait_all waits for all greenlets of this thread, so none of them may call it");
+    if check_entry(&task).is_some() {
+        return false;
+    }
+    match suspend(hub, &task, Reason::plain("all greenlets"), deadline) {
+        Wake::NothingLeft => true,
+        Wake::Interrupted => deliver(&task),
+        Wake::Notified | Wake::TimedOut => false,
+    }
+}
+
+/// Lets everybody run who is ready now.
+///
+/// # Panics
+/// Throws a pending kill or expiry.
+pub(crate) fn yield_now() {
+    let hub = Hub::current();
+    let task = hub.running();
+    if check_entry(&task).is_some() {
+        return;
+    }
+    let is_root = task.is_root;
+    hub.requeue(task);
+    // A root that is ready is never told that nothing is left.
+    let _ = switch(hub, is_root);
+}
+
+/// Parks in `list`. However the park ends, the task stands in the list no longer.
+#[track_caller]
+pub(crate) fn wait_on(list: &WaitList, position: Position, reason: Reason, deadline: Deadline) -> Woken {
+    let ticket = list.enrol(Hub::current().running(), position);
+    let enrolled = Enrolled { list, ticket };
+    let woken = park(reason, deadline);
+    drop(enrolled);
+    woken
+}
+
+/// Withdraws from the list when the park ends, also by an unwind.
+struct Enrolled<'a> {
+    list: &'a WaitList,
+    ticket: crate::fifo::Ticket,
+}
+
+impl Drop for Enrolled<'_> {
+    fn drop(&mut self) {
+        self.list.withdraw(self.ticket);
+    }
+}
+
+#[inline]
+fn check_entry(task: &Task) -> Option<Woken> {
+    if std::thread::panicking() {
+        return Some(Woken::Refused);
+    }
+    if task.is_interrupted() {
+        deliver(task);
+    }
+    None
+}
+
+/// Throws what is pending: a kill before an expiry, as nothing outlives it.
+#[cold]
+fn deliver(task: &Task) -> ! {
+    if task.is_kill_requested() {
+        unwind::throw_kill();
+    }
+    match task.take_expired() {
+        Some(scope) => unwind::throw_expiry(scope),
+        None => unreachable!("a task is interrupted by a kill or by an expiry"),
+    }
+}
+
+#[inline]
+#[track_caller]
+fn suspend(hub: &Hub, task: &Rc<Task>, reason: Reason, deadline: Deadline) -> Wake {
+    task.park.set(Park { reason, site: Location::caller(), since: hub.recent() });
+    task.state.set(State::Parked);
+    let timer = deadline.0.map(|deadline| hub.arm(deadline, Alarm::Wake(task.clone())));
+    let nothing_left = switch(hub, task.is_root).is_err();
+    if let Some(timer) = timer {
+        hub.disarm(timer);
+    }
+    if nothing_left { Wake::NothingLeft } else { task.wake.get() }
+}
+
+/// Leaves this stack until the running task's turn comes. The only call of `coro::suspend`.
+#[inline]
+fn switch(hub: &Hub, is_root: bool) -> Result<(), NothingLeft> {
+    if is_root {
+        return hub.run_until_root();
+    }
+    coro::suspend();
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Readiness: which descriptors can be read or written, and who waits for them.
+//!
+//! A descriptor is registered once, for both directions. Each registration has two *latches*, readable and writable. An
+//! event sets them; a read or write that would block clears them. A greenlet tries first and parks only when the latch
+//! is clear, so a wake-up that comes before the park is not lost:
+//!
+//! ```text
+//!   latch set ──▶ read() ──▶ data (all that was asked for)          latch stays set
+//!      ▲             ├─────▶ less than asked, peer has not closed   latch cleared (only where the driver reports closes)
+//!      │             └─────▶ would block                            latch cleared
+//!    event                                                              │
+//!      └─────────────────────────── park ◀──────────────────────────────┘
+//! ```
+//!
+//! Clearing on a short read saves the second `read` that would only say "would block". It is right only because the
+//! driver reports when the peer has closed: an end that came together with the data makes no further event.
+//!
+//! Registrations live in a slab; the token in the kernel is index and generation, so an event for a descriptor that was
+//! closed and whose place is used again is dropped.
+
+mod source;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::sys::driver::{Driver, Ready, Waker};
+pub(crate) use source::{Direction, Source};
+
+pub(crate) struct Reactor {
+    driver: RefCell<Option<Driver>>,
+    sources: RefCell<Slab<Rc<Source>>>,
+    generation: Cell<u32>,
+    /// Greenlets parked on a descriptor.
+    waiting: Cell<usize>,
+}
+
+impl Reactor {
+    pub(crate) fn new() -> io::Result<(Reactor, Waker)> {
+        let (driver, waker) = Driver::new()?;
+        let reactor = Reactor {
+            driver: RefCell::new(Some(driver)),
+            sources: RefCell::new(Slab::new()),
+            generation: Cell::new(0),
+            waiting: Cell::new(0),
+        };
+        Ok((reactor, waker))
+    }
+
+    /// Could an event wake somebody?
+    #[inline]
+    pub(crate) fn is_watching(&self) -> bool {
+        self.waiting.get() > 0
+    }
+
+    /// Begins to watch a descriptor, which must be non-blocking. Both latches are set: try first.
+    pub(crate) fn register(&self, descriptor: BorrowedFd<'_>) -> io::Result<Rc<Source>> {
+        let mut sources = self.sources.borrow_mut();
+        let entry = sources.vacant_entry();
+        // 31 bits, so that no token is the one that `polling` keeps for itself.
+        let generation = self.generation.get().wrapping_add(1) & (u32::MAX >> 1);
+        self.generation.set(generation);
+        let token = u64::from(generation) << 32 | entry.key() as u64;
+        self.with_driver(|driver| driver.add(descriptor, token))?;
+        Ok(entry.insert(Rc::new(Source::new(token))).clone())
+    }
+
+    /// Ends watching; must be called before the descriptor is closed.
+    pub(crate) fn deregister(&self, descriptor: BorrowedFd<'_>, source: &Source) {
+        let _ = self.with_driver(|driver| {
+            driver.delete(descriptor);
+            Ok(())
+        });
+        let removed = self.sources.borrow_mut().try_remove(index(source.token));
+        debug_assert!(removed.is_some_and(|removed| std::ptr::eq(&*removed, source)));
+    }
+
+    /// Says that somebody is about to park for `direction`. Undone by [`done_waiting`](Self::done_waiting).
+    pub(crate) fn begin_waiting(&self, descriptor: BorrowedFd<'_>, source: &Source) -> io::Result<()> {
+        self.with_driver(|driver| driver.arm(descriptor, source.token, source.interest()))?;
+        self.waiting.set(self.waiting.get() + 1);
+        Ok(())
+    }
+
+    pub(crate) fn done_waiting(&self) {
+        self.waiting.set(self.waiting.get() - 1);
+    }
+
+    /// Takes events from the system and wakes who waits for them. With a timeout of zero it does not sleep.
+    pub(crate) fn poll(&self, timeout: Option<Duration>) {
+        let driver = self.driver.borrow();
+        let Some(driver) = driver.as_ref() else { return };
+        let outcome = driver.wait(timeout, |ready| self.dispatch(ready));
+        if let Err(error) = outcome {
+            panic!("the hub cannot wait for its descriptors: {error}; was its epoll descriptor closed behind its back?");
+        }
+    }
+
+    fn dispatch(&self, ready: Ready) {
+        let sources = self.sources.borrow();
+        if let Some(source) = sources.get(index(ready.token)).filter(|source| source.token == ready.token) {
+            source.accept(ready);
+        }
+    }
+
+    /// Closes the poller at the end of a thread whose greenlets are forgotten.
+    pub(crate) fn close(&self) {
+        drop(self.driver.borrow_mut().take());
+    }
+
+    fn with_driver<R>(&self, f: impl FnOnce(&Driver) -> io::Result<R>) -> io::Result<R> {
+        match &*self.driver.borrow() {
+            Some(driver) => f(driver),
+            None => Err(io::Error::other("the hub of this thread has ended")),
+        }
+    }
+}
+
+fn index(token: u64) -> usize {
+    (token & u64::from(u32::MAX)) as usize
+}

@@ -1,0 +1,39 @@
+//! Waiting for descriptors. One file per way of doing it, each with the same inherent methods:
+//!
+//! * `epoll.rs` (Linux): edge-triggered, registered once, one system call per wait.
+//! * `portable.rs` (everywhere else, and under `--cfg greenloop_portable_driver`): the one-shot interface of `polling`.
+//!
+//! | method | meaning |
+//! |---|---|
+//! | `add` | begins to watch a descriptor; a first event may come at once |
+//! | `arm` | says that somebody is about to wait for these directions |
+//! | `delete` | ends watching, before the descriptor is closed |
+//! | `wait` | sleeps until something is ready, or the time is up, or the `Waker` was used |
+
+#[cfg(all(target_os = "linux", not(greenloop_portable_driver)))]
+mod epoll;
+#[cfg(all(target_os = "linux", not(greenloop_portable_driver)))]
+pub(crate) use epoll::{Driver, Waker};
+
+#[cfg(not(all(target_os = "linux", not(greenloop_portable_driver))))]
+mod portable;
+#[cfg(not(all(target_os = "linux", not(greenloop_portable_driver))))]
+pub(crate) use portable::{Driver, Waker};
+
+/// What became ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    /// The number given to `add`.
+    pub(crate) token: u64,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The peer has closed its side, or the descriptor has failed: after the data comes the end, without a further event.
+    pub(crate) closed: bool,
+}
+
+/// Which directions somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interest {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}

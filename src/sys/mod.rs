@@ -1,0 +1,8 @@
+//! The system calls: the only folder that talks to the kernel.
+#![allow(unsafe_code)]
+
+mod altstack;
+pub(crate) mod driver;
+pub(crate) mod limits;
+pub(crate) mod memory;
+pub(crate) mod overflow;
