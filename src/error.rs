@@ -35,6 +35,15 @@ impl JoinError {
         JoinError(Kind::Refused)
     }
 
+    /// Passes the failure on to the caller: the panic as it was, anything else as a panic that says so.
+    #[track_caller]
+    pub(crate) fn rethrow(self) -> ! {
+        match self.0 {
+            Kind::Panicked(payload) => std::panic::resume_unwind(payload),
+            _ => panic!("no value: {self}"),
+        }
+    }
+
     /// Was the greenlet killed? As in gevent this is not a failure of the greenlet.
     pub fn is_killed(&self) -> bool {
         matches!(self.0, Kind::Killed)

@@ -15,11 +15,15 @@ mod greenlet;
 mod hub;
 mod io;
 pub mod lock;
+pub mod net;
 mod park;
+pub mod pool;
 pub mod queue;
 mod reactor;
+pub mod server;
 mod stack;
 mod sys;
+pub mod threadpool;
 mod timeout;
 mod unwind;
 mod waitlist;
@@ -29,4 +33,5 @@ pub use greenlet::{
     Builder, Greenlet, Handle, current, join_all, kill_all, shield, sleep, spawn, spawn_later, wait_all,
     wait_all_timeout, yield_now,
 };
+pub use threadpool::threadpool;
 pub use timeout::{Timeout, timeout};

@@ -414,7 +414,7 @@ fn the_default_action_applies_to_a_signal_that_was_sent() {
         unsafe {
             libc::signal(libc::SIGSEGV, libc::SIG_DFL);
             overflow::install();
-            libc::kill(libc::getpid(), libc::SIGSEGV);
+            libc::raise(libc::SIGSEGV);
         }
         std::process::exit(0);
     }
@@ -435,64 +435,4 @@ fn a_panic_that_escapes_from_a_body_ends_the_process() {
     }
     let output = run_child("a_panic_that_escapes_from_a_body_ends_the_process");
     assert_killed(&output, libc::SIGABRT, "a panic has escaped from the root of a greenlet");
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn figures() {
-    use std::time::Instant;
-    let run = |coroutine: &mut Coroutine| assert_eq!(coroutine.resume(), Step::Suspended);
-    let mut one = coroutine(|| {
-        loop {
-            suspend();
-        }
-    });
-    one.resume();
-    for _ in 0..3 {
-        let (count, begin) = (20_000_000_u32, Instant::now());
-        (0..count).for_each(|_| {
-            std::hint::black_box(&mut one).resume();
-        });
-        println!("resume + suspend: {:.2} ns", begin.elapsed().as_nanos() as f64 / f64::from(count));
-    }
-    let pool = StackPool::new();
-    pool.give(pool.take(DEFAULT_STACK_SIZE).unwrap());
-    for _ in 0..3 {
-        let (count, begin) = (20_000_000_u32, Instant::now());
-        (0..count).for_each(|_| pool.give(std::hint::black_box(pool.take(DEFAULT_STACK_SIZE).unwrap())));
-        println!("take + give: {:.2} ns", begin.elapsed().as_nanos() as f64 / f64::from(count));
-    }
-    for _ in 0..3 {
-        let (count, begin) = (5_000_000_u32, Instant::now());
-        (0..count).for_each(|_| {
-            let stack = pool.take(DEFAULT_STACK_SIZE).unwrap();
-            let mut coroutine = Coroutine::new(stack, Label { id: 1, name: None }, || ());
-            coroutine.resume();
-            pool.give(coroutine.into_stack());
-        });
-        println!("take, new, run, give: {:.2} ns", begin.elapsed().as_nanos() as f64 / f64::from(count));
-    }
-    for number in [16, 256, 4096, 65536, 200_000] {
-        let pool = StackPool::new();
-        let begin = Instant::now();
-        let mut all: Vec<_> = (0..number)
-            .map(|id| {
-                let stack = pool.take(DEFAULT_STACK_SIZE).unwrap();
-                Coroutine::new(stack, Label { id, name: None }, || {
-                    loop {
-                        suspend();
-                    }
-                })
-            })
-            .collect();
-        all.iter_mut().for_each(run);
-        let cold = begin.elapsed().as_nanos() as f64 / number as f64;
-        let rounds = 4_000_000 / number;
-        let begin = Instant::now();
-        (0..rounds).for_each(|_| all.iter_mut().for_each(run));
-        let hot = begin.elapsed().as_nanos() as f64 / (rounds * number) as f64;
-        println!(
-            "{number} coroutines: cold start {cold:.0} ns, then {hot:.1} ns for each switch there and back"
-        );
-    }
 }

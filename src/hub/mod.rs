@@ -26,7 +26,7 @@ use crate::reactor::Reactor;
 use crate::stack::StackPool;
 use clock::Clock;
 pub(crate) use inbox::{Inbox, Message};
-pub(crate) use outside::Outside;
+pub(crate) use outside::{Completion, Outside};
 pub(crate) use task::{Object, Park, Reason, State, Task, Wake};
 use timers::{TimerKey, Timers};
 pub(crate) use turn::NothingLeft;

@@ -66,6 +66,20 @@ impl<T: AsFd> Watched<T> {
         }
     }
 
+    /// Parks until an event says that `direction` is ready, whatever the latch says.
+    ///
+    /// # Errors
+    /// `TimedOut`; that another greenlet is already waiting for the same.
+    #[track_caller]
+    pub(crate) fn when_ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+        self.source.would_block(direction);
+        let deadline = Deadline::after(timeout);
+        while !self.source.is_ready(direction) {
+            self.wait(direction, deadline)?;
+        }
+        Ok(())
+    }
+
     /// A read gave less than it asked for.
     #[inline]
     pub(crate) fn read_short(&self) {

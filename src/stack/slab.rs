@@ -48,7 +48,7 @@ impl Slab {
         self.carved.set(index + 1);
         let base = limit + self.stack_size - colour % COLOURS * COLOUR_STEP;
         let base = NonZeroUsize::new(base).expect("a mapping does not wrap around the address space");
-        Ok(Stack { slab: Rc::clone(self), limit, base })
+        Ok(Stack { slab: Rc::clone(self), base })
     }
 }
 
@@ -57,8 +57,8 @@ impl Slab {
 /// Dropped instead of given back to a pool, its memory is not used again until its slab is unmapped, which
 /// happens when the last stack of the slab and its pool are gone.
 pub(crate) struct Stack {
+    // Two words, so that a stack travels in registers; the rest is derived from them.
     slab: Rc<Slab>,
-    limit: usize,
     base: NonZeroUsize,
 }
 
@@ -72,13 +72,14 @@ impl Stack {
     /// The lowest address, which is that of the guard.
     #[inline]
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        // The colour is less than a page.
+        self.base().next_multiple_of(page_size()) - self.size()
     }
 
     /// The inaccessible part.
     #[inline]
     pub(crate) fn guard(&self) -> Range<usize> {
-        self.limit..self.limit + page_size()
+        self.limit()..self.limit() + page_size()
     }
 
     /// The size that was asked for, in whole pages, the guard among them.
@@ -99,7 +100,7 @@ impl Stack {
 
     /// Gives the memory of the stack back to the system, until it is touched again.
     pub(super) fn discard(&mut self) {
-        let used = self.guard().end..self.limit + self.size();
+        let used = self.guard().end..self.limit() + self.size();
         // SAFETY: the stack belongs to this value, borrowed mutably: no frames live on it. Where the memory
         // cannot be given back (it is locked) it stays, which costs nothing but memory.
         let _ = unsafe { self.slab.mapping.discard(used) };

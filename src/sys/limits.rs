@@ -1,5 +1,6 @@
 //! The limits of the system which stack memory runs into.
 
+#[cfg(not(target_os = "openbsd"))]
 use std::mem::MaybeUninit;
 
 /// How many areas of memory a process may have, where the system counts them: `vm.max_map_count` of Linux.
@@ -19,6 +20,7 @@ pub(crate) fn counts_reserved_memory() -> bool {
 }
 
 /// The address space that this process may have: `RLIMIT_AS`, unless it is unlimited.
+#[cfg(not(target_os = "openbsd"))]
 pub(crate) fn address_space() -> Option<u64> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: the call fills the structure it is given, or fails.
@@ -29,6 +31,12 @@ pub(crate) fn address_space() -> Option<u64> {
         limit.assume_init()
     };
     (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as u64)
+}
+
+/// OpenBSD does not limit the address space.
+#[cfg(target_os = "openbsd")]
+pub(crate) fn address_space() -> Option<u64> {
+    None
 }
 
 /// A number in a file of the kernel.

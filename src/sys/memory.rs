@@ -153,11 +153,14 @@ impl Drop for Mapping {
     }
 }
 
-/// MAP_STACK changes the meaning of a mapping on some systems; on Linux it only refuses huge pages.
+/// MAP_STACK changes the meaning of a mapping on some systems. On Linux it only refuses huge pages; OpenBSD runs
+/// no code on a stack without it.
 fn flags() -> MapFlags {
     #[cfg(target_os = "linux")]
     return MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::STACK;
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(target_os = "openbsd")]
+    return MapFlags::PRIVATE | MapFlags::STACK;
+    #[cfg(not(any(target_os = "linux", target_os = "openbsd")))]
     MapFlags::PRIVATE
 }
 

@@ -6,3 +6,4 @@ pub(crate) mod driver;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod overflow;
+pub(crate) mod socket;

@@ -1,0 +1,34 @@
+//! What a connection's handler may return.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+
+/// The end of a handler: nothing, or a `Result`.
+///
+/// An error is reported on standard error, once, unless it only says that the peer has gone: that is its right.
+pub trait Outcome {
+    /// Reports what has to be reported. Called by the server.
+    fn conclude(self, peer: SocketAddr);
+}
+
+impl Outcome for () {
+    fn conclude(self, _: SocketAddr) {}
+}
+
+impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
+    fn conclude(self, peer: SocketAddr) {
+        if let Err(error) = self {
+            let error = error.into();
+            if !error.downcast_ref().is_some_and(is_gone) {
+                eprintln!("greenloop: the handler of the connection from {peer} failed: {error}");
+            }
+        }
+    }
+}
+
+/// Does the error only say that the peer has gone?
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
+}

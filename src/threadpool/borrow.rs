@@ -1,0 +1,60 @@
+//! Jobs that borrow from the stack of the greenlet which waits for them.
+//!
+//! # Why this is sound
+//! [`call`] hands out a closure whose borrows are hidden from the compiler, so it must not end, in whatever way, before the
+//! closure and everything in it are gone:
+//!
+//! * The closure is part of an [`Errand`], whose completion is dropped after the work, whether that ran, panicked or was
+//!   thrown away. Only that drop sets `done`.
+//! * Between the submission and `done` nothing unwinds out of `call`: it is shielded, so kills and timeouts wait; it does
+//!   not begin while the thread is panicking, so no park is refused; and a registered job keeps the loop from
+//!   declaring a deadlock.
+//! * A greenlet that is forgotten at the end of its thread is forgotten with its stack, which stays mapped for ever, and
+//!   with the stacks and heap values that it borrows from: the same holds for them.
+
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+
+use super::job::{Done, Slot};
+use super::worker::{Errand, Workers};
+use crate::greenlet::shield;
+use crate::hub::Hub;
+use crate::park::Deadline;
+
+/// Runs `f` on a worker and parks the greenlet, not to be disturbed, until it has ended. The caller has prepared a worker.
+#[track_caller]
+pub(super) fn call<'a, F, T>(workers: &Arc<Workers>, f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'a,
+    T: Send + 'a,
+{
+    debug_assert!(!std::thread::panicking());
+    let (done, slot) = (Done::new(), Slot::new());
+    let fill = slot.clone();
+    let work: Box<dyn FnOnce() + Send + 'a> = Box::new(move || fill.fill(f));
+    // SAFETY: only the lifetime changes. The closure is gone before this function returns or unwinds (module head).
+    let work: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(work) };
+    let completion = Hub::current().expect(done.clone());
+    let submitted = AbortOnUnwind;
+    shield(|| {
+        workers.submit(Errand { work, completion });
+        while !done.wait(Deadline::NEVER) {}
+    });
+    std::mem::forget(submitted);
+    match slot.take() {
+        Some(Ok(value)) => value,
+        Some(Err(payload)) => std::panic::resume_unwind(payload),
+        None => unreachable!("a submitted job is always run"),
+    }
+}
+
+/// Turns a mistake in the reasoning of the module head into an abort.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        eprintln!("greenloop: the wait for a thread-pool job was abandoned while the job borrows from its waiter");
+        std::process::abort();
+    }
+}
