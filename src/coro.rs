@@ -224,7 +224,7 @@ pub(crate) fn suspend() {
 }
 
 /// Whether this thread runs on a coroutine's stack.
-#[inline]
+#[cfg(test)]
 pub(crate) fn is_running() -> bool {
     !overflow::occupant().is_null()
 }

@@ -77,9 +77,9 @@ impl fmt::Display for JoinError {
         match &self.0 {
             Kind::Killed => f.write_str("the greenlet was killed"),
             Kind::Panicked(payload) => write!(f, "the greenlet panicked: {}", unwind::panic_text(payload)),
-            Kind::Refused => {
-                f.write_str("the greenlet is still running, and a destructor run by a panic or a kill does not wait")
-            }
+            Kind::Refused => f.write_str(
+                "the greenlet is still running, and a destructor run by a panic or a kill does not wait",
+            ),
         }
     }
 }

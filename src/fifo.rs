@@ -8,6 +8,10 @@ use slab::Slab;
 
 const NONE: u32 = u32::MAX;
 
+/// When an entry first came, among those of its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Arrival(u64);
+
 /// Names one entry. A ticket whose entry has left names nothing, even when its place is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
@@ -19,6 +23,7 @@ struct Node<T> {
     previous: u32,
     next: u32,
     serial: u32,
+    arrival: Arrival,
     value: T,
 }
 
@@ -28,11 +33,12 @@ pub(crate) struct Fifo<T> {
     first: u32,
     last: u32,
     serial: u32,
+    arrivals: u64,
 }
 
 impl<T> Fifo<T> {
     pub(crate) const fn new() -> Self {
-        Fifo { nodes: Slab::new(), first: NONE, last: NONE, serial: 0 }
+        Fifo { nodes: Slab::new(), first: NONE, last: NONE, serial: 0, arrivals: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -44,28 +50,22 @@ impl<T> Fifo<T> {
         self.first == NONE
     }
 
-    /// Adds an entry at the end.
-    pub(crate) fn push_back(&mut self, value: T) -> Ticket {
-        let previous = self.last;
-        let ticket = self.insert(previous, NONE, value);
-        self.last = ticket.index;
-        match previous {
-            NONE => self.first = ticket.index,
-            _ => self.nodes[previous as usize].next = ticket.index,
-        }
-        ticket
+    /// Adds an entry at the end. Its arrival is for [`push_again`](Self::push_again).
+    pub(crate) fn push_back(&mut self, value: T) -> (Ticket, Arrival) {
+        self.arrivals += 1;
+        let arrival = Arrival(self.arrivals);
+        (self.insert(self.last, NONE, arrival, value), arrival)
     }
 
-    /// Adds an entry in front of all others.
-    pub(crate) fn push_front(&mut self, value: T) -> Ticket {
-        let next = self.first;
-        let ticket = self.insert(NONE, next, value);
-        self.first = ticket.index;
-        match next {
-            NONE => self.last = ticket.index,
-            _ => self.nodes[next as usize].previous = ticket.index,
+    /// Adds an entry that has been here before, behind those that came before it and before those that came after.
+    ///
+    /// The search goes from the front: what stands there before it are only others that were here before.
+    pub(crate) fn push_again(&mut self, value: T, arrival: Arrival) -> Ticket {
+        let (mut previous, mut next) = (NONE, self.first);
+        while let Some(node) = self.nodes.get(next as usize).filter(|node| node.arrival < arrival) {
+            (previous, next) = (next, node.next);
         }
-        ticket
+        self.insert(previous, next, arrival, value)
     }
 
     /// Takes the entry that has been here longest.
@@ -85,11 +85,19 @@ impl<T> Fifo<T> {
         Some(self.unlink(ticket.index))
     }
 
-    fn insert(&mut self, previous: u32, next: u32, value: T) -> Ticket {
+    fn insert(&mut self, previous: u32, next: u32, arrival: Arrival, value: T) -> Ticket {
         // A ticket would be mistaken for another only after 2³² pushes during one park.
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
-        let index = self.nodes.insert(Node { previous, next, serial, value }) as u32;
+        let index = self.nodes.insert(Node { previous, next, serial, arrival, value }) as u32;
+        match previous {
+            NONE => self.first = index,
+            _ => self.nodes[previous as usize].next = index,
+        }
+        match next {
+            NONE => self.last = index,
+            _ => self.nodes[next as usize].previous = index,
+        }
         Ticket { index, serial }
     }
 
@@ -111,14 +119,13 @@ impl<T> Fifo<T> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::VecDeque;
 
     #[test]
     fn a_stale_ticket_removes_nothing() {
         let mut fifo = Fifo::new();
-        let old = fifo.push_back(1);
+        let (old, _) = fifo.push_back(1);
         assert_eq!(fifo.pop_front(), Some(1));
-        let new = fifo.push_back(2);
+        let (new, _) = fifo.push_back(2);
         assert_eq!(fifo.remove(old), None);
         assert_eq!(fifo.remove(new), Some(2));
         assert!(fifo.is_empty());
@@ -127,43 +134,64 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         PushBack,
-        PushFront,
+        PushAgain(usize),
         Pop,
         Remove(usize),
     }
 
     proptest! {
+        /// Against a vector sorted by arrival, which here is the value itself.
         #[test]
-        fn it_behaves_like_a_deque_with_removal(steps in prop::collection::vec(
+        fn it_behaves_like_a_list_sorted_by_arrival(steps in prop::collection::vec(
             prop_oneof![
                 3 => Just(Step::PushBack),
-                1 => Just(Step::PushFront),
+                2 => any::<usize>().prop_map(Step::PushAgain),
                 2 => Just(Step::Pop),
                 2 => any::<usize>().prop_map(Step::Remove),
             ], 0..300))
         {
-            let (mut fifo, mut model, mut tickets) = (Fifo::new(), VecDeque::new(), Vec::new());
-            for (value, step) in steps.into_iter().enumerate() {
+            let (mut fifo, mut model) = (Fifo::new(), Vec::new());
+            let (mut tickets, mut outside) = (Vec::new(), Vec::new());
+            let mut arrivals = Vec::new();
+            for step in steps {
                 match step {
                     Step::PushBack => {
-                        model.push_back(value);
-                        tickets.push((value, fifo.push_back(value)));
+                        let value = arrivals.len();
+                        let (ticket, arrival) = fifo.push_back(value);
+                        model.push(value);
+                        arrivals.push(arrival);
+                        tickets.push((value, ticket));
                     }
-                    Step::PushFront => {
-                        model.push_front(value);
-                        tickets.push((value, fifo.push_front(value)));
+                    Step::PushAgain(_) if outside.is_empty() => {}
+                    Step::PushAgain(which) => {
+                        let value = outside.swap_remove(which % outside.len());
+                        let ticket = fifo.push_again(value, arrivals[value]);
+                        model.push(value);
+                        model.sort_unstable();
+                        tickets.push((value, ticket));
                     }
-                    Step::Pop => prop_assert_eq!(fifo.pop_front(), model.pop_front()),
+                    Step::Pop => {
+                        let expected = (!model.is_empty()).then(|| model.remove(0));
+                        prop_assert_eq!(fifo.pop_front(), expected);
+                        outside.extend(expected);
+                    }
                     Step::Remove(_) if tickets.is_empty() => {}
                     Step::Remove(which) => {
-                        let (value, ticket) = tickets[which % tickets.len()];
-                        let expected = model.iter().position(|&v| v == value).and_then(|at| model.remove(at));
-                        prop_assert_eq!(fifo.remove(ticket), expected);
+                        let (value, ticket) = tickets.swap_remove(which % tickets.len());
+                        let removed = fifo.remove(ticket);
+                        // A ticket of an earlier stay removes nothing.
+                        if let Some(removed) = removed {
+                            prop_assert_eq!(removed, value);
+                            model.retain(|&other| other != value);
+                            outside.push(value);
+                        }
                     }
                 }
                 prop_assert_eq!(fifo.len(), model.len());
                 prop_assert_eq!(fifo.is_empty(), model.is_empty());
             }
+            let rest: Vec<_> = std::iter::from_fn(|| fifo.pop_front()).collect();
+            prop_assert_eq!(rest, model);
         }
     }
 }

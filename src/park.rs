@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::coro;
 use crate::hub::{Alarm, Hub, NothingLeft, Park, Reason, State, Task, Wake};
 use crate::unwind;
-use crate::waitlist::{Position, WaitList};
+use crate::waitlist::{Place, WaitList};
 
 /// How a park ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,11 @@ pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
     if check_entry(&task).is_some() {
         return false;
     }
-    match suspend(hub, &task, Reason::plain("all greenlets"), deadline) {
+    // The own deadline is no work that is left.
+    hub.idle_timers.set(usize::from(deadline.0.is_some()));
+    let woken = suspend(hub, &task, Reason::plain("all greenlets"), deadline);
+    hub.idle_timers.set(0);
+    match woken {
         Wake::NothingLeft => true,
         Wake::Interrupted => deliver(&task),
         Wake::Notified | Wake::TimedOut => false,
@@ -96,8 +100,8 @@ pub(crate) fn yield_now() {
 
 /// Parks in `list`. However the park ends, the task stands in the list no longer.
 #[track_caller]
-pub(crate) fn wait_on(list: &WaitList, position: Position, reason: Reason, deadline: Deadline) -> Woken {
-    let ticket = list.enrol(Hub::current().running(), position);
+pub(crate) fn wait_on(list: &WaitList, place: &mut Place, reason: Reason, deadline: Deadline) -> Woken {
+    let ticket = list.enrol(Hub::current().running(), place);
     let enrolled = Enrolled { list, ticket };
     let woken = park(reason, deadline);
     drop(enrolled);

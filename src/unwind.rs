@@ -16,9 +16,14 @@ struct Expiry {
     scope: u64,
 }
 
+/// The payload of a kill.
+pub(crate) fn kill() -> Payload {
+    Box::new(Kill)
+}
+
 /// Ends the current greenlet from where it stands.
 pub(crate) fn throw_kill() -> ! {
-    resume_unwind(Box::new(Kill))
+    resume_unwind(kill())
 }
 
 /// Leaves the timeout scope `scope` from within.

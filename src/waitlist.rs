@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::fifo::{Fifo, Ticket};
+use crate::fifo::{Arrival, Fifo, Ticket};
 use crate::hub::{Hub, Task, Wake};
 
 /// Parked tasks in the order in which they came.
@@ -26,11 +26,16 @@ impl WaitList {
         self.tasks.borrow().len()
     }
 
-    pub(crate) fn enrol(&self, task: Rc<Task>, position: Position) -> Ticket {
+    /// Adds a task: at the end the first time, later where it stood.
+    pub(crate) fn enrol(&self, task: Rc<Task>, place: &mut Place) -> Ticket {
         let mut tasks = self.tasks.borrow_mut();
-        match position {
-            Position::Back => tasks.push_back(task),
-            Position::Front => tasks.push_front(task),
+        match place.0 {
+            Some(arrival) => tasks.push_again(task, arrival),
+            None => {
+                let (ticket, arrival) = tasks.push_back(task);
+                place.0 = Some(arrival);
+                ticket
+            }
         }
     }
 
@@ -71,9 +76,7 @@ impl WaitList {
     }
 }
 
-/// Where a task joins a list: a newcomer at the back, one that was woken and found nothing left at the front again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Position {
-    Back,
-    Front,
-}
+/// The place of a greenlet in a list for the length of one wait. One that was woken and found that another had been
+/// faster enrols again with the same place, and stands where it stood.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Option<Arrival>);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::Elapsed;
 use crate::hub::Reason;
 use crate::park::{self, Deadline, Woken};
-use crate::waitlist::{Position, WaitList};
+use crate::waitlist::{Place, WaitList};
 
 /// A place for one value; greenlets wait until somebody puts it there.
 ///
@@ -81,7 +81,8 @@ impl<T> AsyncResult<T> {
             return true;
         }
         let reason = Reason::plain("async result (get)");
-        let woken = park::wait_on(&self.inner.waiters, Position::Back, reason, Deadline::after(timeout));
+        let woken =
+            park::wait_on(&self.inner.waiters, &mut Place::default(), reason, Deadline::after(timeout));
         woken == Woken::Notified || self.is_set()
     }
 
@@ -114,7 +115,9 @@ impl<T: Clone> AsyncResult<T> {
         self.wait();
         match self.try_get() {
             Some(value) => value,
-            None => panic!("AsyncResult::get in a destructor run by a panic or a kill, before the value has arrived"),
+            None => panic!(
+                "AsyncResult::get in a destructor run by a panic or a kill, before the value has arrived"
+            ),
         }
     }
 

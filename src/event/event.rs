@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::hub::Reason;
 use crate::park::{self, Deadline, Woken};
-use crate::waitlist::{Position, WaitList};
+use crate::waitlist::{Place, WaitList};
 
 /// A flag that is unset at first; greenlets wait until somebody sets it.
 ///
@@ -106,7 +106,7 @@ impl Event {
             return true;
         }
         let reason = Reason::plain("event (set)");
-        match park::wait_on(&inner.waiters, Position::Back, reason, Deadline::after(timeout)) {
+        match park::wait_on(&inner.waiters, &mut Place::default(), reason, Deadline::after(timeout)) {
             Woken::Notified => {
                 inner.on_their_way.update(|count| count - 1);
                 true

@@ -161,15 +161,15 @@ where
     F: FnOnce() -> T,
 {
     let task = Hub::current().running();
-    let outcome = if task.is_kill_requested() {
-        // Killed before its first turn: its closure is dropped here, on its own stack.
-        unwind::catch(|| drop(f)).map_err(JoinError::panicked).and_then(|()| Err(JoinError::killed()))
-    } else {
-        unwind::catch(f).map_err(|payload| match unwind::is_kill(&payload) {
-            true => JoinError::killed(),
-            false => JoinError::panicked(payload),
-        })
+    // Killed before its first turn it never runs: its closure is dropped, here, on its own stack.
+    let outcome = match task.is_kill_requested() {
+        true => unwind::catch(|| drop(f)).and_then(|()| Err(unwind::kill())),
+        false => unwind::catch(f),
     };
+    let outcome = outcome.map_err(|payload| match unwind::is_kill(&payload) {
+        true => JoinError::killed(),
+        false => JoinError::panicked(payload),
+    });
     // If nobody will ask for the value it is dropped now, while the greenlet may still block. A panic of that
     // destructor has been reported by the panic hook, and nobody is left to be told.
     let _ = unwind::catch(|| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::hub::{Hub, Object, Reason, Task};
 use crate::park::{self, Deadline, Woken};
-use crate::waitlist::Position;
+use crate::waitlist::Place;
 
 /// A reference to a greenlet, without its value. Cheap to clone; keeps nothing alive but a small record.
 ///
@@ -80,12 +80,11 @@ impl Handle {
     #[track_caller]
     pub(super) fn wait_until(&self, deadline: Deadline) -> bool {
         let reason = Reason::of("the end of greenlet", Object::Greenlet(self.id()));
-        let mut position = Position::Back;
+        let mut place = Place::default();
         while !self.is_finished() {
-            if park::wait_on(&self.task.joiners, position, reason, deadline) != Woken::Notified {
+            if park::wait_on(&self.task.joiners, &mut place, reason, deadline) != Woken::Notified {
                 break;
             }
-            position = Position::Front;
         }
         self.is_finished()
     }
@@ -129,7 +128,10 @@ impl Handle {
     /// If the target is the root of the thread, which is not a greenlet.
     #[track_caller]
     pub fn kill_nowait(&self) {
-        assert!(!self.task.is_root, "the root of a thread cannot be killed: it is not a greenlet, its end is the thread's");
+        assert!(
+            !self.task.is_root,
+            "the root of a thread cannot be killed: it is not a greenlet, its end is the thread's"
+        );
         if !self.is_finished() {
             Hub::current().kill(&self.task);
         }

@@ -58,6 +58,8 @@ pub(crate) struct Hub {
     /// Resumptions left until the hub looks at timers and descriptors again.
     until_poll: Cell<u32>,
     batch_start: Cell<u64>,
+    /// Timers that are armed but are no reason to go on: with these alone nothing is left to do.
+    pub(crate) idle_timers: Cell<usize>,
     /// Input and output operations the running task may still do before it lets others run.
     pub(crate) io_budget: Cell<u32>,
 }
@@ -87,6 +89,7 @@ impl Hub {
             next_id: Cell::new(1),
             until_poll: Cell::new(turn::BATCH),
             batch_start: Cell::new(0),
+            idle_timers: Cell::new(0),
             io_budget: Cell::new(IO_BUDGET),
         }
     }
@@ -185,8 +188,12 @@ impl Hub {
         alarm.is_some()
     }
 
-    /// The thread ends while greenlets live: they are forgotten with their stacks.
+    /// The thread ends while greenlets live: they are forgotten with their stacks. A wake-up by a destructor that runs
+    /// later, when the thread may have another hub, must not bring one back.
     fn abandon(&self) {
+        for (_, task) in self.live.borrow().iter() {
+            task.state.set(State::Forgotten);
+        }
         self.reactor.close();
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum State {
     Running,
     Parked,
     Done,
+    /// Its thread has ended before it.
+    Forgotten,
 }
 
 /// Why a parked task was woken.

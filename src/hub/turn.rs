@@ -103,11 +103,12 @@ impl Hub {
     }
 
     fn sleep(&self) -> Result<(), NothingLeft> {
-        let next = self.timers.borrow_mut().next_deadline();
         let outside = !self.outside.borrow().is_empty();
-        if next.is_none() && !outside && !self.reactor.is_watching() {
+        let timed = self.timers.borrow().len() > self.idle_timers.get();
+        if !timed && !outside && !self.reactor.is_watching() {
             return Err(NothingLeft);
         }
+        let next = self.timers.borrow_mut().next_deadline();
         let timeout = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())));
         if !outside {
             self.reactor.poll(timeout);

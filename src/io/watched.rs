@@ -56,7 +56,9 @@ impl<T: AsFd> Watched<T> {
         loop {
             if self.source.is_ready(direction) {
                 match operation(self.get()) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.source.would_block(direction),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.source.would_block(direction)
+                    }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     done => return done,
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::hub::Reason;
 use crate::park::{self, Deadline, Woken};
-use crate::waitlist::{Position, WaitList};
+use crate::waitlist::{Place, WaitList};
 
 /// A counter of permits: `acquire` takes one and waits while there is none, `release` gives one.
 ///
@@ -76,19 +76,18 @@ impl Semaphore {
 
     #[track_caller]
     fn acquire_until(&self, deadline: Deadline) -> bool {
-        let mut position = Position::Back;
+        let mut place = Place::default();
         while !self.try_acquire() {
-            if self.wait_for_permit(position, deadline) != Woken::Notified {
+            if self.wait_for_permit(&mut place, deadline) != Woken::Notified {
                 return self.try_acquire();
             }
-            position = Position::Front;
         }
         true
     }
 
     #[track_caller]
-    fn wait_for_permit(&self, position: Position, deadline: Deadline) -> Woken {
-        park::wait_on(&self.inner.waiters, position, Reason::plain("semaphore (acquire)"), deadline)
+    fn wait_for_permit(&self, place: &mut Place, deadline: Deadline) -> Woken {
+        park::wait_on(&self.inner.waiters, place, Reason::plain("semaphore (acquire)"), deadline)
     }
 
     /// Waits until a permit can be had, at most for `timeout` if there is one, without taking it, and gives the number
@@ -97,7 +96,9 @@ impl Semaphore {
     /// **Switches**: if there is no permit.
     #[track_caller]
     pub fn wait(&self, timeout: Option<Duration>) -> usize {
-        if self.available() == 0 && self.wait_for_permit(Position::Back, Deadline::after(timeout)) == Woken::Notified {
+        if self.available() == 0
+            && self.wait_for_permit(&mut Place::default(), Deadline::after(timeout)) == Woken::Notified
+        {
             // It does not take the permit, so whoever is next in line may.
             self.pass_on();
         }

@@ -51,7 +51,9 @@ fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let lookup = || std::net::ToSocketAddrs::to_socket_addrs(&(host, port)).map(Vec::from_iter);
-    threadpool().apply(lookup).map_err(|error| with_context(error, format!("cannot resolve the name `{host}`")))
+    threadpool()
+        .apply(lookup)
+        .map_err(|error| with_context(error, format!("cannot resolve the name `{host}`")))
 }
 
 impl ToSocketAddrs for str {

@@ -102,7 +102,8 @@ pub(crate) fn first_bound<T>(
             Err(error) => last = Some(listen_error(error, address)),
         }
     }
-    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on")))
+    Err(last
+        .unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on")))
 }
 
 /// Says which address, and what to do about the two usual reasons.

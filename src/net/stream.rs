@@ -36,7 +36,8 @@ use crate::sys::socket;
 /// let mut text = String::new();
 /// TcpStream::connect(address)?.read_to_string(&mut text)?;
 /// assert_eq!(text, "hello");
-/// # server.join().unwrap()
+/// # server.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct TcpStream {
     inner: Rc<Inner>,
@@ -62,7 +63,9 @@ impl TcpStream {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "there is no address to connect to")))
+        Err(last.unwrap_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "there is no address to connect to")
+        }))
     }
 
     /// Connects, waiting at most for `timeout`.
@@ -246,7 +249,10 @@ impl TcpStream {
     }
 
     #[track_caller]
-    fn write_with(&self, operation: impl FnMut(&std::net::TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+    fn write_with(
+        &self,
+        operation: impl FnMut(&std::net::TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         self.inner.watched.with(Direction::Write, self.inner.write_timeout.get(), operation)
     }
 }

@@ -13,7 +13,7 @@ use crate::greenlet::{self, Builder, Greenlet, Handle};
 use crate::hub::Reason;
 use crate::lock::Semaphore;
 use crate::park::{self, Deadline, Woken};
-use crate::waitlist::{Position, WaitList};
+use crate::waitlist::{Place, WaitList};
 
 /// Runs greenlets, at most `size` at a time: `spawn` waits while the pool is full.
 ///
@@ -115,7 +115,10 @@ impl Pool {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        assert!(self.inner.slots.acquire(), "Pool::spawn on a full pool in a destructor run by a panic or a kill");
+        assert!(
+            self.inner.slots.acquire(),
+            "Pool::spawn on a full pool in a destructor run by a panic or a kill"
+        );
         self.spawn_in_slot(builder, f)
     }
 
@@ -300,7 +303,7 @@ impl Pool {
             return true;
         }
         let reason = Reason::plain("a pool (to be empty)");
-        let woken = park::wait_on(&self.inner.emptied, Position::Back, reason, deadline);
+        let woken = park::wait_on(&self.inner.emptied, &mut Place::default(), reason, deadline);
         woken == Woken::Notified || self.is_empty()
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{GetError, PutError};
 use crate::hub::{Object, Reason};
 use crate::park::{self, Deadline, Woken};
-use crate::waitlist::{Position, WaitList};
+use crate::waitlist::{Place, WaitList};
 
 /// A queue between greenlets, with room for a limited or an unlimited number of items.
 ///
@@ -52,7 +52,10 @@ impl<T> Queue<T> {
     /// If `capacity` is 0: such a queue could never take an item.
     #[track_caller]
     pub fn bounded(capacity: usize) -> Queue<T> {
-        assert!(capacity > 0, "a queue with room for 0 items could never take one; give it room for at least 1");
+        assert!(
+            capacity > 0,
+            "a queue with room for 0 items could never take one; give it room for at least 1"
+        );
         Queue::with_capacity(capacity)
     }
 
@@ -140,17 +143,16 @@ impl<T> Queue<T> {
 
     #[track_caller]
     fn put_until(&self, mut item: T, deadline: Deadline) -> Result<(), PutError<T>> {
-        let mut position = Position::Back;
+        let mut place = Place::default();
         loop {
             item = match self.try_put(item) {
                 Err(PutError::Full(item)) => item,
                 done => return done,
             };
             let reason = Reason::of("queue (put)", Object::Fill(self.len(), self.inner.capacity));
-            if park::wait_on(&self.inner.putters, position, reason, deadline) != Woken::Notified {
+            if park::wait_on(&self.inner.putters, &mut place, reason, deadline) != Woken::Notified {
                 return self.try_put(item);
             }
-            position = Position::Front;
         }
     }
 
@@ -204,17 +206,16 @@ impl<T> Queue<T> {
         deadline: Deadline,
         attempt: impl Fn(&Self) -> Result<R, GetError>,
     ) -> Result<R, GetError> {
-        let mut position = Position::Back;
+        let mut place = Place::default();
         loop {
             match attempt(self) {
                 Err(GetError::Empty) => {}
                 done => return done,
             }
             let reason = Reason::plain("queue (get)");
-            if park::wait_on(&self.inner.getters, position, reason, deadline) != Woken::Notified {
+            if park::wait_on(&self.inner.getters, &mut place, reason, deadline) != Woken::Notified {
                 return attempt(self);
             }
-            position = Position::Front;
         }
     }
 
@@ -237,7 +238,7 @@ impl<T> Queue<T> {
     where
         T: Clone,
     {
-        self.get_until(Deadline::NEVER, Self::try_peek_and_pass_on)
+        self.get_until(Deadline::NEVER, Self::try_peek)
     }
 
     /// [`peek`](Self::peek), waiting at most for `timeout`.
@@ -251,19 +252,19 @@ impl<T> Queue<T> {
     where
         T: Clone,
     {
-        self.get_until(Deadline::after(Some(timeout)), Self::try_peek_and_pass_on)
+        self.get_until(Deadline::after(Some(timeout)), Self::try_peek)
     }
 
-    fn try_peek_and_pass_on(&self) -> Result<T, GetError>
+    /// Clones the first item outside the queue, as `clone` is the user's code: it may panic or even switch.
+    fn try_peek(&self) -> Result<T, GetError>
     where
         T: Clone,
     {
-        let first = self.inner.items.borrow().front().cloned();
+        let first = self.inner.items.borrow_mut().pop_front();
         match first {
             Some(item) => {
-                // This getter may have been woken for the item, and it leaves it to the next in line.
-                self.inner.getters.wake_one();
-                Ok(item)
+                let peeked = Peeked { queue: &self.inner, item: Some(item) };
+                peeked.item.clone().ok_or(GetError::Empty)
             }
             None if self.is_closed() => Err(GetError::Closed),
             None => Err(GetError::Empty),
@@ -278,6 +279,21 @@ impl<T> Queue<T> {
         self.inner.closed.set(true);
         self.inner.putters.wake_all();
         self.inner.getters.wake_all();
+    }
+}
+
+/// Puts the item back in front. This getter may have been woken for it, so the next in line is told.
+struct Peeked<'a, T> {
+    queue: &'a Inner<T>,
+    item: Option<T>,
+}
+
+impl<T> Drop for Peeked<'_, T> {
+    fn drop(&mut self) {
+        if let Some(item) = self.item.take() {
+            self.queue.items.borrow_mut().push_front(item);
+            self.queue.getters.wake_one();
+        }
     }
 }
 

@@ -96,7 +96,9 @@ impl Reactor {
         let Some(driver) = driver.as_ref() else { return };
         let outcome = driver.wait(timeout, |ready| self.dispatch(ready));
         if let Err(error) = outcome {
-            panic!("the hub cannot wait for its descriptors: {error}; was its epoll descriptor closed behind its back?");
+            panic!(
+                "the hub cannot wait for its descriptors: {error}; was its epoll descriptor closed behind its back?"
+            );
         }
     }
 

@@ -39,7 +39,8 @@ pub(crate) struct Source {
 
 impl Source {
     pub(super) fn new(token: u64) -> Source {
-        let source = Source { token, read: Side::default(), write: Side::default(), closed: Cell::new(false) };
+        let source =
+            Source { token, read: Side::default(), write: Side::default(), closed: Cell::new(false) };
         source.read.ready.set(true);
         source.write.ready.set(true);
         source

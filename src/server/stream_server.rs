@@ -92,7 +92,8 @@ impl StreamServer {
             return Ok(());
         }
         let Some(bound) = inner.bound.borrow_mut().take() else {
-            let text = format!("the server on {} was stopped and cannot start again; bind a new one", inner.address);
+            let text =
+                format!("the server on {} was stopped and cannot start again; bind a new one", inner.address);
             return Err(io::Error::new(io::ErrorKind::NotConnected, text));
         };
         let listener = socket::listen(&bound, inner.backlog)

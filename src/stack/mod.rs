@@ -38,5 +38,7 @@ mod slab;
 mod tests;
 
 pub(crate) use pool::StackPool;
-pub(crate) use size::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
+pub(crate) use size::DEFAULT_STACK_SIZE;
+#[cfg(test)]
+pub(crate) use size::MIN_STACK_SIZE;
 pub(crate) use slab::Stack;

@@ -64,6 +64,7 @@ impl StackPool {
     }
 
     /// How many stacks were taken and not given back.
+    #[cfg(test)]
     pub(crate) fn live(&self) -> usize {
         self.classes.borrow().all.iter().map(Class::live).sum()
     }

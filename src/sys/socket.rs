@@ -44,7 +44,12 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
         let peer = peer.ok_or_else(|| io::Error::other("the kernel did not say who has connected"))?;
         Ok((TcpStream::from(socket), peer))
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "netbsd"
+    )))]
     {
         let (socket, peer) = listener.accept()?;
         socket.set_nonblocking(true)?;

@@ -54,7 +54,9 @@ struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        eprintln!("greenloop: the wait for a thread-pool job was abandoned while the job borrows from its waiter");
+        eprintln!(
+            "greenloop: the wait for a thread-pool job was abandoned while the job borrows from its waiter"
+        );
         std::process::abort();
     }
 }

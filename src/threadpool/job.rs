@@ -10,7 +10,7 @@ use crate::error::JoinError;
 use crate::hub::{Outside, Reason};
 use crate::park::{self, Deadline, Woken};
 use crate::unwind::{self, Payload};
-use crate::waitlist::{Position, WaitList};
+use crate::waitlist::{Place, WaitList};
 
 /// The hub's side: told when the job has ended.
 pub(super) struct Done {
@@ -28,7 +28,7 @@ impl Done {
     pub(super) fn wait(&self, deadline: Deadline) -> bool {
         let reason = Reason::plain("a thread-pool job");
         while !self.done.get() {
-            if park::wait_on(&self.waiters, Position::Back, reason, deadline) != Woken::Notified {
+            if park::wait_on(&self.waiters, &mut Place::default(), reason, deadline) != Woken::Notified {
                 break;
             }
         }

@@ -38,7 +38,12 @@ impl Driver {
     pub(crate) fn new() -> io::Result<(Driver, Waker)> {
         let poller = Poller::new()?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&poller, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
+        epoll::add(
+            &poller,
+            &wake,
+            epoll::EventData::new_u64(WAKE),
+            epoll::EventFlags::IN | epoll::EventFlags::ET,
+        )?;
         let events = RefCell::new(Vec::with_capacity(CAPACITY));
         Ok((Driver { poller, events }, Waker { eventfd: Arc::new(wake) }))
     }
@@ -100,7 +105,11 @@ impl Waker {
 static WITHOUT_PWAIT2: AtomicBool = AtomicBool::new(false);
 
 /// `epoll_pwait2`, whose timeout is in nanoseconds; where there is none `epoll_wait`, in milliseconds rounded up.
-fn wait(poller: BorrowedFd<'_>, events: &mut Vec<libc::epoll_event>, timeout: Option<Duration>) -> io::Result<()> {
+fn wait(
+    poller: BorrowedFd<'_>,
+    events: &mut Vec<libc::epoll_event>,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
     let room = events.capacity().min(CAPACITY);
     let precise = timeout.is_some_and(|timeout| !timeout.is_zero());
     if precise && !WITHOUT_PWAIT2.load(Ordering::Relaxed) {
