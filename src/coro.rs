@@ -214,7 +214,7 @@ impl Drop for AbortOnUnwind {
 /// # Panics
 ///
 /// If no coroutine runs on this thread.
-#[inline]
+#[inline(always)]
 pub(crate) fn suspend() {
     let Some(record) = running() else { not_running() };
     let yielder = record.yielder.get();

@@ -12,6 +12,8 @@ mod error;
 pub mod event;
 mod fifo;
 mod greenlet;
+#[cfg(feature = "http")]
+pub mod http;
 mod hub;
 mod io;
 pub mod lock;

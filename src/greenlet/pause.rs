@@ -51,6 +51,7 @@ pub fn sleep(duration: Duration) {
 /// }));
 /// assert_eq!(*log.borrow(), [(1, 'A'), (2, 'A'), (1, 'B'), (2, 'B')]);
 /// ```
+#[inline]
 pub fn yield_now() {
     park::yield_now();
 }

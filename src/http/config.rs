@@ -1,0 +1,55 @@
+//! What all connections of a server have in common.
+
+use super::head::Head;
+use super::limits::Limits;
+use std::fmt;
+use std::rc::Rc;
+
+type Report = Rc<dyn Fn(&str)>;
+
+/// How connections are served: their limits, and where failures of the handler are reported.
+///
+/// ```
+/// use greenloop::http::{Config, Limits};
+///
+/// let config = Config::new().limits(Limits::new().max_body(1024)).on_error(|line| eprintln!("web: {line}"));
+/// ```
+#[derive(Clone, Default)]
+pub struct Config {
+    pub(crate) limits: Limits,
+    on_error: Option<Report>,
+}
+
+impl Config {
+    /// The default limits, and reports on the standard error stream.
+    pub fn new() -> Config {
+        Config::default()
+    }
+
+    /// Sets the limits.
+    pub fn limits(mut self, limits: Limits) -> Config {
+        self.limits = limits;
+        self
+    }
+
+    /// Has failures of the handler reported to `report` in place of the standard error stream: one line each,
+    /// with the request line first. Mistakes of clients, and clients that go away, are not failures.
+    pub fn on_error(mut self, report: impl Fn(&str) + 'static) -> Config {
+        self.on_error = Some(Rc::new(report));
+        self
+    }
+
+    pub(crate) fn report(&self, head: &Head, what: &str) {
+        let line = format!("{} {} {:?}: {what}", head.method(), head.target(), head.version());
+        match &self.on_error {
+            Some(report) => report(&line),
+            None => eprintln!("greenloop::http: {line}"),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

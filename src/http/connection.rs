@@ -1,0 +1,250 @@
+//! The life of a connection: head, handler, response, rest of the body, and again.
+//!
+//! ```text
+//!            ┌──────────── whole and kept ◀──────────┐
+//!            ▼                                       │
+//!    wait for a head ──▶ handler ──▶ response ──▶ skip the rest of the body
+//!      │        │                     │                  │
+//!   idle, end   fault of the peer     last or cut        too much left, or malformed
+//!      │        │                     │                  │
+//!      ▼        ▼                     ▼                  ▼
+//!    close   answer, linger    close (linger if the client may still be sending)
+//! ```
+//!
+//! After a fault no further byte of the input is interpreted: what comes behind a request that was misread
+//! could be anything. To linger is to say that nothing more will be sent, and to read and forget for a
+//! moment: closing a socket with unread input makes the kernel send a reset, which can destroy the answer
+//! before the client has read it.
+
+use super::config::Config;
+use super::deadline::Deadline;
+use super::deliver::{Delivering, Sent, rethrow_if_private};
+use super::encode::Reply;
+use super::error::{HttpError, is_timeout};
+use super::framing::{BodyLength, Framing};
+use super::head::Head;
+use super::io::{Io, quiet};
+use super::request::Request;
+use super::request_body::RequestBody;
+use super::response::{Handler, Response};
+use super::transport::Transport;
+use ::http::{Method, Version};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+/// Serves one connection until it ends: answers its requests, one after the other, by calling `handler`.
+///
+/// This is what [`Server`](super::Server) runs for each socket it accepts. Call it for streams that come from
+/// elsewhere: a Unix socket, a TLS session.
+///
+/// **Switches**: it parks while it waits for the client, and wherever the handler does.
+///
+/// # Errors
+/// An error of the transport, save those which only say that the client is gone.
+///
+/// # Panics
+/// It does not pass on panics of the handler. A kill or an expiry that ends the greenlet goes through it.
+pub fn serve_connection<T, H>(transport: T, handler: &H, config: &Config) -> io::Result<()>
+where
+    T: Transport + 'static,
+    H: Handler + ?Sized,
+{
+    let peer = transport.peer_addr();
+    let mut io = Io::new(transport);
+    let handler = &Borrowed(handler);
+    quiet(Connection { io: &mut io, handler, config, peer, head: Head::new(), served: 0 }.run())
+}
+
+/// A handler of any kind behind one of known size.
+struct Borrowed<'a, H: ?Sized>(&'a H);
+
+impl<H: Handler + ?Sized> Handler for Borrowed<'_, H> {
+    fn handle(&self, request: &mut Request<'_>) -> Response {
+        self.0.handle(request)
+    }
+}
+
+struct Connection<'a> {
+    io: &'a mut Io<dyn Transport>,
+    handler: &'a dyn Handler,
+    config: &'a Config,
+    peer: Option<SocketAddr>,
+    head: Head,
+    served: u64,
+}
+
+/// What came from the client.
+enum Received {
+    Head,
+    /// The end, or nothing for too long.
+    Nothing,
+    Fault(HttpError),
+}
+
+/// What to do after an exchange.
+enum After {
+    Next,
+    Close,
+    Linger,
+}
+
+impl Connection<'_> {
+    fn run(mut self) -> io::Result<()> {
+        self.io.set_write_timeout(self.config.limits.write_timeout)?;
+        loop {
+            let after = match self.receive_head()? {
+                Received::Head => {
+                    match Framing::of(&self.head).and_then(|framing| self.check_length(framing)) {
+                        Ok(framing) => self.exchange(framing)?,
+                        Err(fault) => self.refuse(fault, *self.head.method() == Method::HEAD)?,
+                    }
+                }
+                Received::Nothing => After::Close,
+                Received::Fault(fault) => self.refuse(fault, false)?,
+            };
+            match after {
+                After::Next => self.io.flush_if_large()?,
+                After::Close => return self.io.flush(),
+                After::Linger => {
+                    self.io.linger(self.config.limits.linger_timeout, self.config.limits.max_linger);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Waits for the next head. The clock is looked at only if it does not come in one piece.
+    fn receive_head(&mut self) -> io::Result<Received> {
+        let limits = &self.config.limits;
+        let mut deadline = None;
+        loop {
+            match self.head.parse(self.io.input(), limits) {
+                Ok(None) => {}
+                Ok(Some(length)) => {
+                    self.io.consume(length);
+                    return Ok(Received::Head);
+                }
+                Err(fault) => return Ok(Received::Fault(fault)),
+            }
+            // Written first, so that an error of the read below is one of reading.
+            self.io.flush()?;
+            let is_silent = matches!(self.io.input(), b"" | b"\r" | b"\r\n");
+            let timeout = match is_silent {
+                true if self.served == 0 => limits.head_timeout,
+                true => {
+                    self.io.shrink();
+                    limits.idle_timeout
+                }
+                false => match deadline.get_or_insert_with(|| Deadline::after(limits.head_timeout)).left() {
+                    Ok(left) => left,
+                    Err(_) => return Ok(Received::Fault(HttpError::HeadTimeout)),
+                },
+            };
+            // Room for the empty line that may precede the head.
+            match self.io.fill(timeout, limits.max_head + 2) {
+                Ok(0) if is_silent => return Ok(Received::Nothing),
+                Ok(0) => return Ok(Received::Fault(HttpError::Truncated)),
+                Ok(_) => {}
+                Err(error) if is_timeout(&error) && is_silent => return Ok(Received::Nothing),
+                Err(error) if is_timeout(&error) => return Ok(Received::Fault(HttpError::HeadTimeout)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn check_length(&self, framing: Framing) -> Result<Framing, HttpError> {
+        match framing.body {
+            BodyLength::Known(length) if length > self.config.limits.max_body => Err(HttpError::BodyTooLarge),
+            _ => Ok(framing),
+        }
+    }
+
+    fn exchange(&mut self, framing: Framing) -> io::Result<After> {
+        let Connection { io, head, config, .. } = self;
+        let limits = &config.limits;
+        self.served += 1;
+        let body = RequestBody::new(io, framing, limits);
+        let mut request = Request::new(head, body, self.peer);
+        let handled = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&mut request)));
+        let mut body = request.into_body();
+        let (response, is_sound) = settle(handled, body.failure(), head, config);
+        if body.io().is_broken() {
+            return Ok(After::Close);
+        }
+        let keep_alive = is_sound
+            && framing.keep_alive
+            && limits.max_requests.is_none_or(|most| self.served < most)
+            && body.may_be_skipped(limits.max_discard);
+        let reply = Reply {
+            is_head: *head.method() == Method::HEAD,
+            is_http_11: head.version() == Version::HTTP_11,
+            keep_alive,
+        };
+        let sent = Delivering { io: body.io(), head, config, reply }.send(response)?;
+        let keeps = sent == Sent::Whole;
+        if keeps && body.skip(limits.max_discard)? {
+            return Ok(After::Next);
+        }
+        let is_drained = body.is_finished() && body.io().input().is_empty();
+        Ok(if is_drained { After::Close } else { After::Linger })
+    }
+
+    /// Answers a fault.
+    fn refuse(&mut self, fault: HttpError, is_head: bool) -> io::Result<After> {
+        let reply = Reply { is_head, is_http_11: true, keep_alive: false };
+        Delivering { io: &mut *self.io, head: &self.head, config: self.config, reply }
+            .send(describe(fault))?;
+        Ok(After::Linger)
+    }
+}
+
+/// The response to send for what came of a handler, and whether the connection may go on. Reports a failure
+/// that is the handler's own; lets a kill or an expiry go on.
+fn settle(
+    handled: thread::Result<Response>,
+    fault: Option<HttpError>,
+    head: &Head,
+    config: &Config,
+) -> (Response, bool) {
+    match (handled, fault) {
+        (Ok(response @ Response { failure: None, .. }), _) => (response, true),
+        (Ok(_), Some(fault)) => (describe(fault), false),
+        (Ok(Response { failure: reason, .. }), None) => {
+            config.report(head, &reason.unwrap_or_default());
+            (unreported_failure(), false)
+        }
+        (Err(payload), _) => {
+            rethrow_if_private(payload);
+            (unreported_failure(), false)
+        }
+    }
+}
+
+/// The answer to a fault.
+fn describe(fault: HttpError) -> Response {
+    Response::new(fault.status()).body(format!("{}\n", fault.text()))
+}
+
+/// The answer to a failure that has been reported.
+fn unreported_failure() -> Response {
+    Response { failure: None, ..Response::failed("") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Body, exchange};
+    use crate::unwind;
+
+    #[test]
+    fn a_kill_goes_through_and_is_not_answered() {
+        // WS95
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let killed = unwind::catch(|| exchange(&|_: &mut Request<'_>| -> &str { unwind::throw_kill() }, request));
+        assert!(unwind::is_kill(&killed.unwrap_err()));
+        let app = |_: &mut Request<'_>| Body::stream((0..1).map(|_| -> &str { unwind::throw_kill() }));
+        assert!(unwind::is_kill(&unwind::catch(|| exchange(&app, request)).unwrap_err()));
+    }
+}

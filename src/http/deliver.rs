@@ -1,0 +1,198 @@
+//! Sends one response.
+
+use super::config::Config;
+use super::encode::{self, Delivery, Reply};
+use super::head::Head;
+use super::io::{COPY_LIMIT, Io};
+use super::response::Response;
+use super::response_body::{Content, Pieces, Stop};
+use super::transport::Transport;
+use crate::unwind::{self, Payload};
+use std::io;
+use std::panic::resume_unwind;
+
+/// What became of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It is whole; another may follow it.
+    Whole,
+    /// It is whole and says that the connection closes.
+    Last,
+    /// It ended before its end.
+    Cut,
+}
+
+/// Why a stream stopped.
+enum Ended {
+    Stop(Stop),
+    TooShort(u64),
+    /// It has been reported by the panic hook.
+    Panicked,
+}
+
+pub(crate) struct Delivering<'a> {
+    pub(crate) io: &'a mut Io<dyn Transport>,
+    pub(crate) head: &'a Head,
+    pub(crate) config: &'a Config,
+    pub(crate) reply: Reply,
+}
+
+impl Delivering<'_> {
+    /// Sends `response`, or a 500 where it cannot be sent. An error is one of the transport.
+    pub(crate) fn send(mut self, response: Response) -> io::Result<Sent> {
+        match encode::plan(&response, self.reply) {
+            Ok(delivery) => self.send_as(response, delivery),
+            Err(reason) => {
+                self.config.report(self.head, &reason);
+                self.send_failure()
+            }
+        }
+    }
+
+    fn send_failure(&mut self) -> io::Result<Sent> {
+        self.reply.keep_alive = false;
+        let response = Response::failed("");
+        let length = response.body.fixed().map_or(0, |bytes| bytes.len() as u64);
+        self.send_as(response, Delivery::Length(length))
+    }
+
+    fn send_as(&mut self, mut response: Response, delivery: Delivery) -> io::Result<Sent> {
+        let keep_alive = self.reply.keep_alive && delivery != Delivery::UntilClose;
+        self.reply.keep_alive = keep_alive && !encode::asks_to_close(&response.headers);
+        let content = std::mem::take(&mut response.body.content);
+        if let Content::Pieces(pieces) = content {
+            return self.stream(response, pieces, delivery);
+        }
+        self.write_head(&response, delivery);
+        if !self.reply.is_head {
+            self.io.push(content.fixed().unwrap_or_default())?;
+        }
+        Ok(self.whole())
+    }
+
+    fn whole(&self) -> Sent {
+        if self.reply.keep_alive { Sent::Whole } else { Sent::Last }
+    }
+
+    fn write_head(&mut self, response: &Response, delivery: Delivery) {
+        encode::write_head(self.io.out(), response, delivery, self.reply);
+    }
+
+    /// Sends a stream. Its source is the handler's code: it may panic, also while it is dropped.
+    fn stream(
+        &mut self,
+        response: Response,
+        pieces: Box<dyn Pieces>,
+        delivery: Delivery,
+    ) -> io::Result<Sent> {
+        let mut writer = StreamWriter { delivering: self, response, delivery, has_begun: false };
+        let ended = unwind::catch(|| {
+            let mut pieces = pieces;
+            let ended = writer.pump(&mut *pieces);
+            drop(pieces);
+            ended
+        });
+        let has_begun = writer.has_begun;
+        let ended = match ended {
+            Ok(Ok(())) => return Ok(self.whole()),
+            Ok(Err(ended)) => ended,
+            Err(payload) => {
+                rethrow_if_private(payload);
+                Ended::Panicked
+            }
+        };
+        match ended {
+            Ended::Stop(Stop::Peer(error)) => return Err(error),
+            Ended::Stop(Stop::Source(error)) => {
+                self.config.report(self.head, &format!("the body of the response cannot be read: {error}"))
+            }
+            Ended::Stop(Stop::TooLong) => {
+                self.config.report(self.head, "the body of the response is longer than its Content-Length")
+            }
+            Ended::TooShort(missing) => {
+                let text =
+                    format!("the body of the response is {missing} bytes shorter than its Content-Length");
+                self.config.report(self.head, &text)
+            }
+            Ended::Panicked => {}
+        }
+        if has_begun { Ok(Sent::Cut) } else { self.send_failure() }
+    }
+}
+
+/// Frames the pieces of a stream. The head leaves with the first of them: until then a failure can still be
+/// answered.
+struct StreamWriter<'s, 'a> {
+    delivering: &'s mut Delivering<'a>,
+    response: Response,
+    delivery: Delivery,
+    has_begun: bool,
+}
+
+impl StreamWriter<'_, '_> {
+    fn pump(&mut self, pieces: &mut dyn Pieces) -> Result<(), Ended> {
+        if self.delivering.reply.is_head {
+            self.begin();
+            return Ok(());
+        }
+        while pieces.next(&mut |piece| self.write(piece)).map_err(Ended::Stop)? {}
+        self.finish()
+    }
+
+    fn begin(&mut self) {
+        if !self.has_begun {
+            self.has_begun = true;
+            self.delivering.write_head(&self.response, self.delivery);
+        }
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), Stop> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        if let Delivery::Length(left) = &mut self.delivery
+            && *left < piece.len() as u64
+        {
+            return Err(Stop::TooLong);
+        }
+        self.begin();
+        if let Delivery::Length(left) = &mut self.delivery {
+            *left -= piece.len() as u64;
+        }
+        self.write_piece(piece).map_err(Stop::Peer)
+    }
+
+    fn write_piece(&mut self, piece: &[u8]) -> io::Result<()> {
+        let io = &mut *self.delivering.io;
+        if self.delivery == Delivery::Chunked {
+            encode::write_chunk_size(io.out(), piece.len());
+            io.push(piece)?;
+            io.out().extend_from_slice(b"\r\n");
+            // A large piece has left; the line end behind it can go with what comes next.
+            if piece.len() > COPY_LIMIT { Ok(()) } else { io.flush() }
+        } else {
+            io.push(piece)?;
+            io.flush()
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Ended> {
+        if let Delivery::Length(missing @ 1..) = self.delivery {
+            return Err(Ended::TooShort(missing));
+        }
+        self.begin();
+        if self.delivery == Delivery::Chunked {
+            self.delivering.io.out().extend_from_slice(b"0\r\n\r\n");
+        }
+        Ok(())
+    }
+}
+
+/// Lets a kill or an expiry go on; any other panic has been reported by the panic hook and ends here.
+pub(crate) fn rethrow_if_private(payload: Payload) {
+    if unwind::is_private(&payload) {
+        resume_unwind(payload);
+    }
+    // The payload is the handler's: its destructor may panic as well.
+    let _ = unwind::catch(|| drop(payload));
+}

@@ -1,0 +1,247 @@
+//! How a response is sent: which framing it gets, and its head as bytes. No I/O.
+//!
+//! | the body                      | HTTP/1.1              | HTTP/1.0              |
+//! |-------------------------------|-----------------------|-----------------------|
+//! | none, or bytes                | `Content-Length`      | `Content-Length`      |
+//! | a stream with a known length  | `Content-Length`      | `Content-Length`      |
+//! | a stream                      | chunked               | until the connection closes |
+//! | of a 204 or 304               | nothing               | nothing               |
+//!
+//! The answer to a `HEAD` has the head of the answer to a `GET`, and nothing behind it.
+
+use super::date;
+use super::framing::{decimal, has_token};
+use super::response::Response;
+use ::http::{HeaderMap, HeaderValue, StatusCode, header};
+
+/// What the request and the connection ask of the response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reply {
+    pub(crate) is_head: bool,
+    pub(crate) is_http_11: bool,
+    pub(crate) keep_alive: bool,
+}
+
+/// How the end of a response is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// By the end of its head.
+    Nothing,
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+/// Chooses the framing. An error says why the response cannot be sent.
+pub(crate) fn plan(response: &Response, reply: Reply) -> Result<Delivery, String> {
+    let status = response.status;
+    if status.is_informational() {
+        return Err(format!("the informational status {} cannot end a request", status.as_u16()));
+    }
+    if response.headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err("a handler cannot set Transfer-Encoding: the server chooses the framing".into());
+    }
+    let declared = declared_length(&response.headers)?;
+    let fixed = response.body.fixed().map(|bytes| bytes.len() as u64);
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return match (fixed, declared) {
+            (Some(0), None | Some(0)) => Ok(Delivery::Nothing),
+            (Some(0), Some(length)) => Err(format!(
+                "a {} response must have no body, but its Content-Length is {length}",
+                status.as_u16()
+            )),
+            _ => Err(format!("a {} response must have no body", status.as_u16())),
+        };
+    }
+    match (fixed, declared) {
+        (Some(length), None) => Ok(Delivery::Length(length)),
+        (Some(length), Some(declared)) if length == declared || (length == 0 && reply.is_head) => {
+            Ok(Delivery::Length(declared))
+        }
+        (Some(length), Some(declared)) => {
+            Err(format!("the response has a Content-Length of {declared}, but a body of {length} bytes"))
+        }
+        (None, Some(declared)) => Ok(Delivery::Length(declared)),
+        (None, None) if reply.is_http_11 => Ok(Delivery::Chunked),
+        (None, None) => Ok(Delivery::UntilClose),
+    }
+}
+
+fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
+    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match decimal(value.as_bytes()) {
+            Ok(length) => Ok(Some(length)),
+            Err(_) => Err(format!("the response has a Content-Length of {value:?}")),
+        },
+        _ => Err("the response has more than one Content-Length".into()),
+    }
+}
+
+/// Whether the handler wants the connection closed after its response.
+pub(crate) fn asks_to_close(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONNECTION).iter().any(|value| has_token(value.as_bytes(), b"close"))
+}
+
+/// Appends the head of a response.
+pub(crate) fn write_head(out: &mut Vec<u8>, response: &Response, delivery: Delivery, reply: Reply) {
+    write_status(out, response.status);
+    let headers = &response.headers;
+    if let Some(content_type) = response.body.content_type
+        && delivery != Delivery::Nothing
+        && !headers.contains_key(header::CONTENT_TYPE)
+    {
+        write_field(out, b"Content-Type", content_type.as_bytes());
+    }
+    if !headers.is_empty() {
+        write_own_fields(out, headers);
+    }
+    match delivery {
+        Delivery::Length(length) => {
+            out.extend_from_slice(b"Content-Length: ");
+            write_decimal(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        Delivery::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Delivery::Nothing | Delivery::UntilClose => {}
+    }
+    match headers.get(header::DATE) {
+        Some(date) => write_field(out, b"Date", date.as_bytes()),
+        None => {
+            out.extend_from_slice(b"Date: ");
+            date::write_now(out);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    match (reply.keep_alive, reply.is_http_11) {
+        (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
+        (true, false) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (true, true) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_status(out: &mut Vec<u8>, status: StatusCode) {
+    if status == StatusCode::OK {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the handler's headers, apart from those that the server writes itself.
+fn write_own_fields(out: &mut Vec<u8>, headers: &HeaderMap<HeaderValue>) {
+    let own = |name| ![header::CONTENT_LENGTH, header::CONNECTION, header::DATE].contains(name);
+    for (name, value) in headers.iter().filter(|(name, _)| own(name)) {
+        write_field(out, name.as_str().as_bytes(), value.as_bytes());
+    }
+}
+
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_decimal(out: &mut Vec<u8>, number: u64) {
+    write_number(out, number, 10);
+}
+
+/// Appends the line before the data of a chunk.
+pub(crate) fn write_chunk_size(out: &mut Vec<u8>, size: usize) {
+    write_number(out, size as u64, 16);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_number(out: &mut Vec<u8>, mut number: u64, base: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b"0123456789abcdef"[(number % base) as usize];
+        number /= base;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Body, IntoResponse};
+
+    const REPLY: Reply = Reply { is_head: false, is_http_11: true, keep_alive: true };
+
+    #[test]
+    fn numbers_are_written_in_both_bases() {
+        for number in [0, 9, 10, 15, 16, 255, 65_536, u64::MAX] {
+            let (mut dec, mut hex) = (Vec::new(), Vec::new());
+            write_number(&mut dec, number, 10);
+            write_number(&mut hex, number, 16);
+            assert_eq!(dec, format!("{number}").into_bytes());
+            assert_eq!(hex, format!("{number:x}").into_bytes());
+        }
+    }
+
+    #[test]
+    fn the_framing_follows_the_table() {
+        let stream = || Body::stream(["x"]).into_response();
+        let old = Reply { is_http_11: false, ..REPLY };
+        assert_eq!(plan(&"abc".into_response(), REPLY), Ok(Delivery::Length(3)));
+        assert_eq!(plan(&stream(), REPLY), Ok(Delivery::Chunked));
+        assert_eq!(plan(&stream(), old), Ok(Delivery::UntilClose));
+        assert_eq!(plan(&stream().header("Content-Length", "7"), old), Ok(Delivery::Length(7)));
+        assert_eq!(plan(&Response::new(StatusCode::NO_CONTENT), REPLY), Ok(Delivery::Nothing));
+        let head = Reply { is_head: true, ..REPLY };
+        let declared = Response::new(StatusCode::OK).header("Content-Length", "7");
+        assert_eq!(plan(&declared, head), Ok(Delivery::Length(7)));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused_and_named() {
+        let not_modified = || Response::new(StatusCode::NOT_MODIFIED);
+        let cases = [
+            // WS22, WS23
+            (
+                not_modified().header("Content-Length", "5"),
+                "a 304 response must have no body, but its Content-Length is 5",
+            ),
+            (not_modified().body("x"), "a 304 response must have no body"),
+            (not_modified().body(Body::stream([""])), "a 304 response must have no body"),
+            (
+                "abc".into_response().header("Content-Length", "4"),
+                "Content-Length of 4, but a body of 3 bytes",
+            ),
+            ("abc".into_response().header("Content-Length", "x"), "Content-Length of \"x\""),
+            ("abc".into_response().header("Transfer-Encoding", "gzip"), "cannot set Transfer-Encoding"),
+            (Response::new(StatusCode::CONTINUE), "informational status 100"),
+        ];
+        for (response, expected) in cases {
+            let text = plan(&response, REPLY).unwrap_err();
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_head_has_each_header_once() {
+        let mut response = "x".into_response().header("Content-Length", "1").header("Connection", "x");
+        response = response.header("Date", "then").header("content-type", "text/html").header("X", "1");
+        response.headers.append("date", HeaderValue::from_static("later"));
+        let mut out = Vec::new();
+        write_head(&mut out, &response, Delivery::Length(1), Reply { keep_alive: false, ..REPLY });
+        let mut lines: Vec<_> = std::str::from_utf8(&out).unwrap().lines().map(str::to_lowercase).collect();
+        lines.sort();
+        let expected =
+            ["", "connection: close", "content-length: 1", "content-type: text/html", "date: then"];
+        assert_eq!(lines[..5], expected);
+        assert_eq!(lines[5..], ["http/1.1 200 ok", "x: 1"]);
+    }
+}

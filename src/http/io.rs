@@ -1,0 +1,244 @@
+//! The two buffers between a connection and its transport.
+//!
+//! Two rules live here. *Output goes out before a read that could block*: responses to pipelined requests
+//! gather in `out` while their requests are already in the input, and leave together with one write. *One
+//! read per wake-up*: a read takes what there is and never asks again to hear that there is no more.
+
+use super::deadline::Deadline;
+use super::error::is_peer_gone;
+use super::transport::Transport;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+/// The size of an input buffer at rest.
+const INPUT: usize = 8 * 1024;
+/// Pieces of a body up to this size are copied behind their head; larger ones are sent from where they are.
+pub(crate) const COPY_LIMIT: usize = 16 * 1024;
+/// The shortest timeout that is asked of a transport.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// Gathered output is sent when it has this size, and an output buffer at rest is not larger.
+const GATHER_LIMIT: usize = 64 * 1024;
+
+/// Bytes that were read and not yet used: `data[start..end]`.
+#[derive(Debug, Default)]
+struct Input {
+    data: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Input {
+    fn bytes(&self) -> &[u8] {
+        &self.data[self.start..self.end]
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.start += count;
+        debug_assert!(self.start <= self.end);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// A place for more bytes behind those that are there. The buffer grows up to `limit` bytes.
+    fn room(&mut self, limit: usize) -> &mut [u8] {
+        let size = self.data.len();
+        if self.start > 0 && size - self.end < size / 2 {
+            self.data.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == size {
+            let larger = (size * 2).clamp(INPUT, limit.max(INPUT)).max(size + 1);
+            self.data.resize(larger, 0);
+        }
+        &mut self.data[self.end..]
+    }
+
+    /// Gives back what an unusually large head took.
+    fn shrink(&mut self) {
+        if self.end == 0 && self.data.len() > INPUT {
+            self.data = Vec::new();
+        }
+    }
+}
+
+/// A transport with its buffers.
+pub(crate) struct Io<T: ?Sized> {
+    input: Input,
+    out: Vec<u8>,
+    /// The timeout that the transport has at present; outer `None` before the first.
+    read_timeout: Option<Option<Duration>>,
+    /// Whether a write has failed. Nothing is written or read after it.
+    is_broken: bool,
+    transport: T,
+}
+
+impl<T: ?Sized> fmt::Debug for Io<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (buffered, gathered) = (self.input.bytes().len(), self.out.len());
+        f.debug_struct("Io").field("buffered", &buffered).field("gathered", &gathered).finish_non_exhaustive()
+    }
+}
+
+impl<T: Transport> Io<T> {
+    pub(crate) fn new(transport: T) -> Io<T> {
+        Io { input: Input::default(), out: Vec::new(), read_timeout: None, is_broken: false, transport }
+    }
+}
+
+impl<T: Transport + ?Sized> Io<T> {
+    pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.transport.set_write_timeout(timeout.map(|time| time.max(SHORTEST)))
+    }
+
+    /// The bytes that were read and not yet used.
+    pub(crate) fn input(&self) -> &[u8] {
+        self.input.bytes()
+    }
+
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.input.consume(count);
+    }
+
+    /// Where output is gathered.
+    pub(crate) fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Gives back memory that an unusual exchange took.
+    pub(crate) fn shrink(&mut self) {
+        self.input.shrink();
+        if self.out.is_empty() && self.out.capacity() > 2 * GATHER_LIMIT {
+            self.out = Vec::new();
+        }
+    }
+
+    /// Sends what was gathered, then reads once into the input buffer, which grows up to `limit` bytes. Gives
+    /// how many bytes came; 0 is the end.
+    pub(crate) fn fill(&mut self, timeout: Option<Duration>, limit: usize) -> io::Result<usize> {
+        self.prepare_read(timeout)?;
+        let room = self.input.room(limit);
+        let count = retry(|| self.transport.read(room))?;
+        self.input.end += count;
+        Ok(count)
+    }
+
+    /// Sends what was gathered, then reads once into `place`. The input buffer must be empty.
+    pub(crate) fn read_past_buffer(
+        &mut self,
+        place: &mut [u8],
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        debug_assert!(self.input.bytes().is_empty());
+        self.prepare_read(timeout)?;
+        retry(|| self.transport.read(place))
+    }
+
+    fn prepare_read(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.flush()?;
+        if self.read_timeout != Some(timeout) {
+            // Sockets take a timeout of zero for an error.
+            self.transport.set_read_timeout(timeout.map(|time| time.max(SHORTEST)))?;
+            self.read_timeout = Some(timeout);
+        }
+        Ok(())
+    }
+
+    /// Sends what was gathered.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        self.send(&[])
+    }
+
+    /// Sends what was gathered if it is much.
+    pub(crate) fn flush_if_large(&mut self) -> io::Result<()> {
+        if self.out.len() >= GATHER_LIMIT { self.flush() } else { Ok(()) }
+    }
+
+    /// Adds `piece` to the output: small ones are gathered, large ones leave at once behind what was
+    /// gathered.
+    pub(crate) fn push(&mut self, piece: &[u8]) -> io::Result<()> {
+        if piece.len() <= COPY_LIMIT {
+            self.out.extend_from_slice(piece);
+            return Ok(());
+        }
+        if self.is_broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.send(piece)
+    }
+
+    /// Writes what was gathered and `piece` behind it. A failure is remembered: the peer has seen a part of
+    /// them, so that nothing sensible can follow.
+    fn send(&mut self, piece: &[u8]) -> io::Result<()> {
+        let result = write_all(&mut self.transport, &self.out, piece);
+        self.out.clear();
+        self.is_broken |= result.is_err();
+        result
+    }
+
+    /// Reads and forgets until the peer has closed, or `limit` bytes or `time` have passed.
+    pub(crate) fn linger(&mut self, time: Duration, limit: usize) {
+        if self.flush().is_err() || self.transport.shutdown_write().is_err() {
+            return;
+        }
+        let deadline = Deadline::after(Some(time));
+        let mut seen = 0;
+        while seen < limit {
+            self.input.consume(self.input.bytes().len());
+            let Ok(left) = deadline.left() else { return };
+            match self.fill(left, INPUT) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => seen += count,
+            }
+        }
+    }
+}
+
+fn write_all<T: Transport + ?Sized>(
+    transport: &mut T,
+    mut first: &[u8],
+    mut second: &[u8],
+) -> io::Result<()> {
+    while !first.is_empty() || !second.is_empty() {
+        let count = retry(|| match (first, second) {
+            (first, []) => transport.write(first),
+            ([], second) => transport.write(second),
+            _ => transport.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
+        })?;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let of_first = count.min(first.len());
+        first = &first[of_first..];
+        second = &second[count - of_first..];
+    }
+    transport.flush()
+}
+
+fn retry<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// What a connection ends with: an error that only says that the peer is gone is none.
+pub(crate) fn quiet(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if is_peer_gone(&error) => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,66 @@
+//! An HTTP/1.1 server: a function from request to response, written as if every call blocked.
+//!
+//! ```no_run
+//! use greenloop::http::{Body, Request, Server};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! Server::bind("127.0.0.1:8080")?.serve(|request: &mut Request<'_>| match request.path() {
+//!     "/" => Body::from("Hello, World!"),
+//!     _ => Body::stream((1..=3).map(|n| format!("line {n}\n"))),
+//! })
+//! # }
+//! ```
+//!
+//! Each connection has its greenlet; a handler reads the body of its [`Request`] like a file and returns
+//! anything that is a [`Response`] or becomes one ([`IntoResponse`]). Keep-alive, pipelining, chunked bodies
+//! in both directions and `Expect: 100-continue` are taken care of, and [`Limits`] bound what a client may
+//! cost.
+//!
+//! # Layers
+//!
+//! ```text
+//!   server                                   the library's sockets
+//!   connection, deliver, request_body        the exchange, over any `Transport`
+//!   io                                       buffers: output before input, one read per wake-up
+//!   head, framing, chunked, encode, date     the protocol: bytes in, verdict out; no I/O
+//! ```
+//!
+//! # Strictness
+//!
+//! What two readers of a message could understand differently is refused: lines must end with CR LF, header
+//! lines must not be folded, `Content-Length` must be one decimal number and exclude `Transfer-Encoding`,
+//! which must be `chunked`. A request without `Host` is accepted. After a fault the client gets one answer,
+//! and nothing more that it has sent is interpreted.
+
+mod chunked;
+mod config;
+mod connection;
+mod date;
+mod deadline;
+mod deliver;
+mod encode;
+mod error;
+mod framing;
+mod head;
+mod io;
+mod limits;
+mod request;
+mod request_body;
+mod response;
+mod response_body;
+mod server;
+mod testing;
+mod transport;
+
+pub use self::config::Config;
+pub use self::connection::serve_connection;
+pub use self::error::{Error, Result};
+pub use self::limits::Limits;
+pub use self::request::Request;
+pub use self::request_body::RequestBody;
+pub use self::response::{Handler, IntoResponse, Response};
+pub use self::response_body::Body;
+pub use self::server::{RunningServer, Server};
+pub use self::testing::exchange;
+pub use self::transport::Transport;
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};

@@ -1,0 +1,133 @@
+//! A request as a handler sees it.
+
+use super::head::Head;
+use super::request_body::RequestBody;
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use std::cell::OnceCell;
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A request: its head, and its body as a reader.
+///
+/// What the head says can be kept while the body is read; nothing is copied or decoded before it is asked
+/// for. Header names are taken as they were sent (apart from case): one with an underscore is just another
+/// name.
+///
+/// ```
+/// use greenloop::http::{self, Request};
+///
+/// let app = |request: &mut Request<'_>| {
+///     let name = request.query().unwrap_or("nobody");
+///     format!("{} {} for {name}, {:?}", request.method(), request.path(), request.header("x-mood"))
+/// };
+/// let answer = http::exchange(&app, b"GET /tea?alice HTTP/1.1\r\nHost: h\r\nX-Mood: good\r\n\r\n");
+/// assert!(answer.ends_with(b"GET /tea for alice, Some(\"good\")"));
+/// ```
+pub struct Request<'a> {
+    head: &'a Head,
+    body: RequestBody<'a>,
+    peer: Option<SocketAddr>,
+    headers: OnceCell<HeaderMap>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(head: &'a Head, body: RequestBody<'a>, peer: Option<SocketAddr>) -> Request<'a> {
+        Request { head, body, peer, headers: OnceCell::new() }
+    }
+
+    pub(crate) fn into_body(self) -> RequestBody<'a> {
+        self.body
+    }
+
+    /// The method: any token, in the case it was sent.
+    pub fn method(&self) -> &'a Method {
+        self.head.method()
+    }
+
+    /// The request target as it was sent: `/path?query`, `http://host/path?query`, `*` or `host:port`.
+    pub fn target(&self) -> &'a str {
+        self.head.target()
+    }
+
+    /// The path of the target as it was sent, percent-encoding and all; `/` where the target has none.
+    pub fn path(&self) -> &'a str {
+        self.head.path()
+    }
+
+    /// What follows the first `?` of the target, as it was sent.
+    pub fn query(&self) -> Option<&'a str> {
+        self.head.query()
+    }
+
+    /// The version that the client speaks, 1.0 or 1.1.
+    pub fn version(&self) -> Version {
+        self.head.version()
+    }
+
+    /// The first value of a header, whatever the case of its name. `None` if there is none, or if its value
+    /// is not UTF-8 (see [`header_all`](Request::header_all) for those).
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.header_all(name).next().and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// All values of a header in the order they were sent, as bytes without surrounding blanks.
+    pub fn header_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let fields = self.head.fields();
+        fields.filter(move |(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// All headers as a map, which is built when this is first called.
+    pub fn headers(&self) -> &HeaderMap {
+        self.headers.get_or_init(|| {
+            let mut map = HeaderMap::new();
+            for (name, value) in self.head.fields() {
+                if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+                {
+                    map.append(name, value);
+                }
+            }
+            map
+        })
+    }
+
+    /// The address at the other end of the connection. Headers such as `X-Forwarded-For` are not looked at.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// The body.
+    pub fn body(&mut self) -> &mut RequestBody<'a> {
+        &mut self.body
+    }
+}
+
+/// Shows the head. The values of headers that carry secrets are hidden: `Authorization`,
+/// `Proxy-Authorization`, `Cookie` and `Set-Cookie`.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", self.method())
+            .field("target", &self.target())
+            .field("version", &self.version())
+            .field("headers", &Fields(self.head))
+            .field("peer", &self.peer)
+            .field("body", &self.body)
+            .finish()
+    }
+}
+
+struct Fields<'a>(&'a Head);
+
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.0.fields().map(|(name, value)| {
+            let secret = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+            let value = match secret.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+                true => "<hidden>".into(),
+                false => String::from_utf8_lossy(value),
+            };
+            (String::from_utf8_lossy(name), value)
+        });
+        f.debug_map().entries(fields).finish()
+    }
+}

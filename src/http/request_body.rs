@@ -1,0 +1,279 @@
+//! The body of a request as a reader: it ends where the body ends and never reads a byte too much.
+
+use super::chunked::Chunked;
+use super::deadline::Deadline;
+use super::error::{HttpError, is_timeout};
+use super::framing::{BodyLength, Framing};
+use super::io::Io;
+use super::limits::Limits;
+use super::transport::Transport;
+use std::fmt;
+use std::io::{self, BufRead, Read};
+use std::time::Duration;
+
+/// A read of at least this size goes past the input buffer.
+const DIRECT_READ: usize = 4 * 1024;
+/// The largest input buffer for a body.
+const BUFFER: usize = 16 * 1024;
+
+/// The body of a request, as [`Read`] and [`BufRead`].
+///
+/// A request without a body reads as empty. The first read of a body whose client asked for it (`Expect:
+/// 100-continue`) sends the go-ahead. What a handler does not read is skipped, or the connection is closed.
+///
+/// Chunked bodies are decoded; the trailers behind them are checked and dropped.
+///
+/// **Switches**: a read may park the greenlet until bytes arrive.
+///
+/// # Errors
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the client went away in the middle of the body,
+/// [`TimedOut`](io::ErrorKind::TimedOut) if it sent nothing for [`Limits::body_timeout`],
+/// [`InvalidData`](io::ErrorKind::InvalidData) if the body is malformed or larger than [`Limits::max_body`].
+/// An error is final: every later read gives it again, and the connection closes after the answer.
+///
+/// ```
+/// use greenloop::http::{self, Request};
+/// use std::io::BufRead;
+///
+/// let count = |request: &mut Request<'_>| {
+///     let lines = request.body().lines().collect::<Result<Vec<_>, _>>()?;
+///     Ok(lines.len().to_string())
+/// };
+/// let post = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\na\nb\n\r\n0\r\n\r\n";
+/// let answer = http::exchange(&count, post);
+/// assert!(answer.ends_with(b"\r\n\r\n2"));
+/// ```
+pub struct RequestBody<'a> {
+    io: &'a mut Io<dyn Transport>,
+    left: Left,
+    must_continue: bool,
+    timeout: Option<Duration>,
+    failure: Option<HttpError>,
+}
+
+/// What is still to be read.
+#[derive(Debug)]
+enum Left {
+    Known(u64),
+    Chunked(Chunked),
+}
+
+impl<'a> RequestBody<'a> {
+    pub(crate) fn new(io: &'a mut Io<dyn Transport>, framing: Framing, limits: &Limits) -> RequestBody<'a> {
+        let left = match framing.body {
+            BodyLength::Known(length) => Left::Known(length),
+            BodyLength::Chunked => Left::Chunked(Chunked::new(limits.max_body, limits.max_trailers)),
+        };
+        RequestBody {
+            io,
+            left,
+            must_continue: framing.expects_continue,
+            timeout: limits.body_timeout,
+            failure: None,
+        }
+    }
+
+    /// The connection, to answer on it.
+    pub(crate) fn io(&mut self) -> &mut Io<dyn Transport> {
+        self.io
+    }
+
+    /// How many bytes are still to be read, where the client has said so: not for a chunked body.
+    pub fn len_hint(&self) -> Option<u64> {
+        match self.left {
+            Left::Known(left) => Some(left),
+            Left::Chunked(_) => None,
+        }
+    }
+
+    /// The fault of the peer that made a read fail.
+    pub(crate) fn failure(&self) -> Option<HttpError> {
+        self.failure
+    }
+
+    /// Whether the whole body, trailers included, was taken from the connection.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.failure.is_none()
+            && match &self.left {
+                Left::Known(left) => *left == 0,
+                Left::Chunked(chunked) => chunked.is_done(),
+            }
+    }
+
+    /// Whether the rest of the body may be read and thrown away to keep the connection. Not where the client
+    /// waits for a go-ahead that never came: whether the body or another request comes next is its choice,
+    /// and a guess would let the one be taken for the other.
+    pub(crate) fn may_be_skipped(&self, limit: u64) -> bool {
+        let waits = self.must_continue && self.len_hint() != Some(0);
+        self.failure.is_none() && !waits && self.len_hint().is_none_or(|left| left <= limit)
+    }
+
+    /// Reads and throws away the rest of the body and its trailers. Says whether it came to its end.
+    pub(crate) fn skip(&mut self, mut limit: u64) -> io::Result<bool> {
+        if self.is_finished() {
+            return Ok(true);
+        }
+        let deadline = Deadline::after(self.timeout);
+        loop {
+            let Ok(time) = deadline.left() else { return Ok(false) };
+            self.timeout = time;
+            let count = match self.next_data().map(<[u8]>::len) {
+                Ok(count) => count,
+                Err(_) if self.failure.is_some() => return Ok(false),
+                Err(error) => return Err(error),
+            };
+            if count == 0 {
+                return self.skip_trailers(deadline);
+            }
+            let Some(left) = limit.checked_sub(count as u64) else { return Ok(false) };
+            limit = left;
+            self.consume(count);
+        }
+    }
+
+    fn skip_trailers(&mut self, deadline: Deadline) -> io::Result<bool> {
+        let Left::Chunked(chunked) = &mut self.left else { return Ok(true) };
+        loop {
+            match chunked.read_trailers(self.io.input()) {
+                Ok(used) => self.io.consume(used),
+                Err(_) => return Ok(false),
+            }
+            if chunked.is_done() {
+                return Ok(true);
+            }
+            let Ok(time) = deadline.left() else { return Ok(false) };
+            match self.io.fill(time, BUFFER) {
+                Ok(0) => return Ok(false),
+                Ok(_) => {}
+                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn fail<R>(&mut self, failure: HttpError) -> io::Result<R> {
+        self.failure = Some(failure);
+        Err(failure.into_io())
+    }
+
+    /// The steps before any read: an earlier failure stays, and a client that waits gets its go-ahead.
+    fn begin(&mut self) -> io::Result<()> {
+        if let Some(failure) = self.failure {
+            return Err(failure.into_io());
+        }
+        if self.must_continue && self.len_hint() != Some(0) {
+            self.must_continue = false;
+            self.io.out().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        Ok(())
+    }
+
+    /// Makes a result of reading the transport one of reading the body.
+    fn check(&mut self, result: io::Result<usize>) -> io::Result<usize> {
+        match (result, &self.left) {
+            (Ok(0), Left::Known(_)) => self.fail(HttpError::BodyTruncated),
+            (Ok(0), Left::Chunked(_)) => self.fail(HttpError::ChunkedTruncated),
+            (Err(error), _) if is_timeout(&error) && !self.io.is_broken() => {
+                self.fail(HttpError::BodyTimeout)
+            }
+            (Err(error), _) => {
+                // Whatever the transport says, the rest of the body will not come.
+                self.failure = Some(HttpError::BodyTruncated);
+                Err(error)
+            }
+            (count, _) => count,
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let result = self.io.fill(self.timeout, BUFFER);
+        self.check(result).map(drop)
+    }
+
+    /// The next bytes of the body that are in the input buffer, which is filled if there are none. Empty at
+    /// the end.
+    fn next_data(&mut self) -> io::Result<&[u8]> {
+        self.begin()?;
+        let ready = loop {
+            let buffered = self.io.input().len();
+            let left = match &mut self.left {
+                Left::Known(left) => *left,
+                Left::Chunked(chunked) if chunked.is_data_ended() => 0,
+                Left::Chunked(chunked) if chunked.data_left() > 0 => chunked.data_left(),
+                Left::Chunked(chunked) => {
+                    match chunked.read_framing(self.io.input()) {
+                        Ok(0) => self.fill()?,
+                        Ok(used) => self.io.consume(used),
+                        Err(failure) => return self.fail(failure),
+                    }
+                    continue;
+                }
+            };
+            if left == 0 || buffered > 0 {
+                break buffered.min(self.known());
+            }
+            self.fill()?;
+        };
+        Ok(&self.io.input()[..ready])
+    }
+
+    /// Notes that `count` bytes of the body were read.
+    fn note(&mut self, count: usize) {
+        match &mut self.left {
+            Left::Known(left) => *left -= count as u64,
+            Left::Chunked(chunked) => chunked.take_data(count as u64),
+        }
+    }
+
+    /// How many bytes of the body come next without framing between them.
+    fn known(&self) -> usize {
+        let left = match &self.left {
+            Left::Known(left) => *left,
+            Left::Chunked(chunked) => chunked.data_left(),
+        };
+        usize::try_from(left).unwrap_or(usize::MAX)
+    }
+}
+
+impl Read for RequestBody<'_> {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        if place.is_empty() {
+            return Ok(0);
+        }
+        let direct = self.known().min(place.len());
+        if direct >= DIRECT_READ && self.io.input().is_empty() {
+            self.begin()?;
+            let result = self.io.read_past_buffer(&mut place[..direct], self.timeout);
+            let count = self.check(result)?;
+            self.note(count);
+            return Ok(count);
+        }
+        let data = self.next_data()?;
+        let count = data.len().min(place.len());
+        place[..count].copy_from_slice(&data[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for RequestBody<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.next_data()
+    }
+
+    fn consume(&mut self, count: usize) {
+        // A caller who takes more than it was given must not take the next request.
+        let count = count.min(self.io.input().len()).min(self.known());
+        self.note(count);
+        self.io.consume(count);
+    }
+}
+
+impl fmt::Debug for RequestBody<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody")
+            .field("left", &self.left)
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,207 @@
+//! A response as a handler makes it, and what else a handler may return in its place.
+
+use super::error::Error;
+use super::request::Request;
+use super::response_body::Body;
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::fmt;
+
+/// A response: a status, headers and a body.
+///
+/// The server adds what the protocol asks for (`Content-Length` or `Transfer-Encoding`, `Date`, `Connection`)
+/// and a `Content-Type` for text and bytes, unless the handler has set its own. No header of these is ever
+/// sent twice.
+///
+/// ```
+/// use greenloop::http::{self, Request, Response, StatusCode};
+///
+/// let app = |_: &mut Request<'_>| {
+///     Response::new(StatusCode::CREATED).header("Location", "/things/7").body("made\n")
+/// };
+/// let answer = String::from_utf8(http::exchange(&app, b"POST /things HTTP/1.1\r\n\r\n")).unwrap();
+/// assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"));
+/// assert!(answer.contains("\r\nlocation: /things/7\r\n") && answer.contains("\r\nContent-Length: 5\r\n"));
+/// ```
+pub struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    /// Why this is no response, to be reported.
+    pub(crate) failure: Option<Box<str>>,
+}
+
+impl Response {
+    /// A response with this status, without headers of its own and without a body.
+    pub fn new(status: StatusCode) -> Response {
+        Response { status, headers: HeaderMap::new(), body: Body::empty(), failure: None }
+    }
+
+    /// The answer to a failure of the handler: 500, with `report` for the server's eyes only.
+    pub(crate) fn failed(report: impl Into<Box<str>>) -> Response {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Response { failure: Some(report.into()), ..Response::new(status).body("500 Internal Server Error\n") }
+    }
+
+    /// Adds a header; one of the same name that is there already is replaced, save for `Set-Cookie`.
+    ///
+    /// A name that is no token and a value with control characters (CR, LF and NUL above all) or beyond ASCII
+    /// are refused: the response becomes a 500, and the reason is reported. Where names or values come from
+    /// outside, make a [`HeaderValue`] of them first and handle its error; one put in by
+    /// [`headers_mut`](Response::headers_mut) may have bytes beyond ASCII.
+    pub fn header<N, V>(mut self, name: N, value: V) -> Response
+    where
+        N: TryInto<HeaderName, Error: fmt::Display>,
+        V: TryInto<HeaderValue, Error: fmt::Display>,
+    {
+        match name.try_into() {
+            Err(error) => self.refuse(format!("malformed response header name: {error}")),
+            Ok(name) => match value.try_into() {
+                Err(error) => {
+                    self.refuse(format!("malformed value of the response header `{name}`: {error}"))
+                }
+                Ok(value) if !value.as_bytes().is_ascii() => self.refuse(format!(
+                    "malformed value of the response header `{name}`: {value:?} is not ASCII"
+                )),
+                Ok(value) if name == ::http::header::SET_COOKIE => {
+                    self.headers.append(name, value);
+                }
+                Ok(value) => {
+                    self.headers.insert(name, value);
+                }
+            },
+        }
+        self
+    }
+
+    fn refuse(&mut self, report: String) {
+        self.failure.get_or_insert(report.into());
+    }
+
+    /// Sets the body.
+    pub fn body(self, body: impl Into<Body>) -> Response {
+        Response { body: body.into(), ..self }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The status, to be changed.
+    pub fn status_mut(&mut self) -> &mut StatusCode {
+        &mut self.status
+    }
+
+    /// The headers that were set.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The headers, to be changed.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.keys().collect();
+        let mut shown = f.debug_struct("Response");
+        shown.field("status", &self.status).field("headers", &names).field("body", &self.body);
+        if let Some(failure) = &self.failure {
+            shown.field("failure", failure);
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// What a handler may return.
+///
+/// Text is `text/plain; charset=utf-8`, bytes are `application/octet-stream`, a status alone has no body, a
+/// pair is a status with something else, and a [`Result`](super::Result) is its value or a 500.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no response",
+    note = "a handler that may fail returns `greenloop::http::Result<T>`: any error converts into its error by `?`"
+)]
+pub trait IntoResponse {
+    /// Makes the response.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        Response::new(self)
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Response {
+        let response = self.1.into_response();
+        // A failure stays one.
+        let status = if response.failure.is_some() { response.status } else { self.0 };
+        Response { status, ..response }
+    }
+}
+
+// The only implementation for `Result` is for one error type, so that a closure with `?` in it needs no
+// annotation.
+impl<T: IntoResponse> IntoResponse for Result<T, Error> {
+    fn into_response(self) -> Response {
+        match self {
+            Ok(value) => value.into_response(),
+            Err(error) => Response::failed(error.to_string()),
+        }
+    }
+}
+
+macro_rules! bodies {
+    ($([$($generics:tt)*] $type:ty;)*) => {
+        $(impl<$($generics)*> IntoResponse for $type {
+            fn into_response(self) -> Response {
+                Response::new(StatusCode::OK).body(self)
+            }
+        })*
+    };
+}
+
+bodies! {
+    [] Body;
+    [] &'static str;
+    [] String;
+    [] &'static [u8];
+    [] Vec<u8>;
+    [const N: usize] &'static [u8; N];
+}
+
+/// What answers requests: a function or closure from `&mut Request` to anything that is [`IntoResponse`].
+///
+/// ```
+/// use greenloop::http::{self, Request};
+///
+/// fn hello(_: &mut Request<'_>) -> &'static str {
+///     "Hello, World!"
+/// }
+/// assert!(http::exchange(&hello, b"GET / HTTP/1.1\r\n\r\n").ends_with(b"\r\n\r\nHello, World!"));
+/// ```
+pub trait Handler {
+    /// Answers one request.
+    ///
+    /// A panic is answered with 500 if nothing was sent yet, and closes the connection.
+    fn handle(&self, request: &mut Request<'_>) -> Response;
+}
+
+impl<F, R> Handler for F
+where
+    F: for<'r, 'c> Fn(&'r mut Request<'c>) -> R,
+    R: IntoResponse,
+{
+    fn handle(&self, request: &mut Request<'_>) -> Response {
+        self(request).into_response()
+    }
+}

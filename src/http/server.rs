@@ -1,0 +1,179 @@
+//! The HTTP server: [`StreamServer`] with an HTTP connection in each greenlet. The only file of this module
+//! that knows the library's sockets.
+
+use super::config::Config;
+use super::connection::serve_connection;
+use super::limits::Limits;
+use super::response::Handler;
+use super::transport::Transport;
+use crate::net::{TcpStream, ToSocketAddrs};
+use crate::server::{Builder, StreamServer};
+use std::fmt;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+/// An HTTP server that is bound to its address and not yet running.
+///
+/// ```no_run
+/// use greenloop::http::{Request, Server};
+///
+/// # fn main() -> std::io::Result<()> {
+/// Server::bind("127.0.0.1:8080")?.serve(|_: &mut Request<'_>| "Hello, World!")
+/// # }
+/// ```
+#[must_use = "a server runs when `serve` or `start` is called"]
+pub struct Server {
+    builder: Builder,
+    config: Config,
+}
+
+impl Server {
+    /// Binds a listening socket. Port 0 lets the system choose one: see [`local_addr`](Server::local_addr).
+    ///
+    /// **Switches**: only to look up a host name.
+    ///
+    /// # Errors
+    /// Those of resolving and binding the address.
+    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Server> {
+        Ok(Server { builder: StreamServer::bind(addr)?, config: Config::default() })
+    }
+
+    /// Sets what a connection may cost.
+    pub fn limits(mut self, limits: Limits) -> Server {
+        self.config = self.config.limits(limits);
+        self
+    }
+
+    /// Has failures of the handler reported to `report`: see [`Config::on_error`].
+    pub fn on_error(mut self, report: impl Fn(&str) + 'static) -> Server {
+        self.config = self.config.on_error(report);
+        self
+    }
+
+    /// Bounds the connections served at a time. More wait in the backlog of the listening socket.
+    pub fn max_connections(mut self, most: usize) -> Server {
+        self.builder = self.builder.max_connections(most);
+        self
+    }
+
+    /// The address the server is bound to.
+    ///
+    /// # Errors
+    /// Those of `getsockname`.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.builder.local_addr()
+    }
+
+    /// Serves for ever: each connection runs in a greenlet of its own, and `handler` is called there.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// Those of the listening socket.
+    pub fn serve(self, handler: impl Handler + 'static) -> io::Result<()> {
+        self.into_stream_server(handler).serve_forever()
+    }
+
+    /// Starts serving in the background. The server ends with [`RunningServer::stop`].
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// Those of the listening socket.
+    pub fn start(self, handler: impl Handler + 'static) -> io::Result<RunningServer> {
+        let server = self.into_stream_server(handler);
+        server.start()?;
+        Ok(RunningServer { server })
+    }
+
+    fn into_stream_server(self, handler: impl Handler + 'static) -> StreamServer {
+        let config = self.config;
+        self.builder.handle(move |stream, peer| {
+            // Responses are gathered here: nothing is gained by waiting for more. A socket that refuses is
+            // gone already, as the first read will find.
+            let _ = stream.set_nodelay(true);
+            serve_connection(Socket { stream, peer }, &handler, &config)
+        })
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addr", &self.local_addr().ok()).field("config", &self.config).finish()
+    }
+}
+
+/// An HTTP server that runs in the background. A handle: clones stand for the same server, which goes on when
+/// all are dropped.
+#[derive(Clone)]
+pub struct RunningServer {
+    server: StreamServer,
+}
+
+impl RunningServer {
+    /// Accepts no more connections, gives those that are open `grace` to end, then kills them.
+    ///
+    /// **Switches**: yes, until all have ended.
+    pub fn stop(&self, grace: Duration) {
+        self.server.stop(grace);
+    }
+
+    /// The address the server listens on.
+    ///
+    /// # Errors
+    /// Those of `getsockname`.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.server.local_addr()
+    }
+}
+
+impl fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningServer").field("addr", &self.local_addr().ok()).finish()
+    }
+}
+
+/// A socket with the address it was accepted from, so that nobody asks the system again.
+struct Socket {
+    stream: TcpStream,
+    peer: SocketAddr,
+}
+
+impl Read for Socket {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(place)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write_vectored(parts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl Transport for Socket {
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        Some(self.peer)
+    }
+}

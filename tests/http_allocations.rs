@@ -1,0 +1,98 @@
+//! In the steady state an exchange allocates nothing.
+
+use greenloop::http::{Config, Request, Transport, serve_connection};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+struct Counting;
+
+thread_local!(static COUNT: Cell<u64> = const { Cell::new(0) });
+
+#[allow(unsafe_code)]
+// SAFETY: every call goes to the system allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A client that makes one request after the other.
+struct Client {
+    left: u32,
+}
+
+impl Read for Client {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Ok(0);
+        }
+        self.left -= 1;
+        let request =
+            b"GET /plain HTTP/1.1\r\nHost: localhost:8080\r\nAccept: */*\r\nUser-Agent: test\r\n\r\n";
+        place[..request.len()].copy_from_slice(request);
+        Ok(request.len())
+    }
+}
+
+impl Write for Client {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Client {
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+fn allocations_of(requests: u32) -> u64 {
+    let before = COUNT.get();
+    serve_connection(Client { left: requests }, &|_: &mut Request<'_>| "Hello, World!", &Config::new())
+        .unwrap();
+    COUNT.get() - before
+}
+
+#[test]
+fn a_kept_connection_allocates_only_for_its_first_request() {
+    allocations_of(1);
+    assert_eq!(allocations_of(1000), allocations_of(1));
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn time_of_one_exchange() {
+    let requests = 2_000_000;
+    let start = std::time::Instant::now();
+    allocations_of(requests);
+    println!("{} ns", start.elapsed().as_nanos() / u128::from(requests));
+}
