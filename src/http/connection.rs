@@ -28,16 +28,16 @@ use super::request::Request;
 use super::request_body::RequestBody;
 use super::response::{Handler, Response};
 use super::transport::Transport;
+use crate::unwind;
 use ::http::{Method, Version};
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 /// Serves one connection until it ends: answers its requests, one after the other, by calling `handler`.
 ///
 /// This is what [`Server`](super::Server) runs for each socket it accepts. Call it for streams that come from
-/// elsewhere: a Unix socket, a TLS session.
+/// elsewhere: a Unix socket, a TLS session. There is an example at [`Transport`].
 ///
 /// **Switches**: it parks while it waits for the client, and wherever the handler does.
 ///
@@ -167,7 +167,7 @@ impl Connection<'_> {
         self.served += 1;
         let body = RequestBody::new(io, framing, limits);
         let mut request = Request::new(head, body, self.peer);
-        let handled = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&mut request)));
+        let handled = unwind::catch(|| self.handler.handle(&mut request));
         let mut body = request.into_body();
         let (response, is_sound) = settle(handled, body.failure(), head, config);
         if body.io().is_broken() {
@@ -236,15 +236,22 @@ fn unreported_failure() -> Response {
 mod tests {
     use super::*;
     use crate::http::{Body, exchange};
-    use crate::unwind;
-
     #[test]
     fn a_kill_goes_through_and_is_not_answered() {
         // WS95
         let request = b"GET / HTTP/1.1\r\n\r\n";
-        let killed = unwind::catch(|| exchange(&|_: &mut Request<'_>| -> &str { unwind::throw_kill() }, request));
+        let killed =
+            unwind::catch(|| exchange(&|_: &mut Request<'_>| -> &str { unwind::throw_kill() }, request));
         assert!(unwind::is_kill(&killed.unwrap_err()));
         let app = |_: &mut Request<'_>| Body::stream((0..1).map(|_| -> &str { unwind::throw_kill() }));
         assert!(unwind::is_kill(&unwind::catch(|| exchange(&app, request)).unwrap_err()));
+    }
+
+    #[test]
+    fn a_kill_goes_through_even_if_the_client_has_gone() {
+        let settled = unwind::catch(|| {
+            settle(Err(unwind::kill()), Some(HttpError::BodyTruncated), &Head::new(), &Config::new())
+        });
+        assert!(settled.is_err_and(|payload| unwind::is_kill(&payload)));
     }
 }

@@ -119,6 +119,21 @@ impl fmt::Debug for Response {
 ///
 /// Text is `text/plain; charset=utf-8`, bytes are `application/octet-stream`, a status alone has no body, a
 /// pair is a status with something else, and a [`Result`](super::Result) is its value or a 500.
+///
+/// ```
+/// use greenloop::http::{Body, IntoResponse, Response, StatusCode};
+///
+/// /// A page of our own making.
+/// struct Page(String);
+///
+/// impl IntoResponse for Page {
+///     fn into_response(self) -> Response {
+///         Response::new(StatusCode::OK).header("Content-Type", "text/html").body(self.0)
+///     }
+/// }
+/// assert_eq!(Page("<p>hi".into()).into_response().status(), 200);
+/// assert_eq!((StatusCode::NOT_FOUND, "no such page").into_response().status(), 404);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no response",
     note = "a handler that may fail returns `greenloop::http::Result<T>`: any error converts into its error by `?`"

@@ -81,6 +81,18 @@ impl Server {
     ///
     /// # Errors
     /// Those of the listening socket.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = Server::bind("127.0.0.1:0")?.start(|_: &mut Request<'_>| "Hello, World!")?;
+    /// println!("listening on {}", server.local_addr()?);
+    /// server.stop(Duration::from_secs(1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(self, handler: impl Handler + 'static) -> io::Result<RunningServer> {
         let server = self.into_stream_server(handler);
         server.start()?;

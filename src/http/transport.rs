@@ -8,6 +8,52 @@ use std::time::Duration;
 ///
 /// `read` and `write` may park the calling greenlet; a timeout that passes meanwhile surfaces as
 /// [`io::ErrorKind::TimedOut`] (or `WouldBlock`, as blocking sockets of the standard library have it).
+///
+/// ```
+/// use greenloop::http::{Config, Request, Transport, serve_connection};
+/// use std::cell::RefCell;
+/// use std::io::{self, Cursor, Read, Write};
+/// use std::rc::Rc;
+/// use std::time::Duration;
+///
+/// struct Memory(Cursor<&'static [u8]>, Rc<RefCell<Vec<u8>>>);
+///
+/// impl Read for Memory {
+///     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+///         self.0.read(place)
+///     }
+/// }
+/// impl Write for Memory {
+///     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+///         self.1.borrow_mut().write(bytes)
+///     }
+///     fn flush(&mut self) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+/// impl Transport for Memory {
+///     fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+///         Ok(())
+///     }
+///     fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+///         Ok(())
+///     }
+///     fn shutdown_write(&self) -> io::Result<()> {
+///         Ok(())
+///     }
+///     fn peer_addr(&self) -> Option<std::net::SocketAddr> {
+///         None
+///     }
+/// }
+///
+/// # fn main() -> io::Result<()> {
+/// let output = Rc::new(RefCell::new(Vec::new()));
+/// let client = Memory(Cursor::new(b"GET / HTTP/1.1\r\n\r\n"), output.clone());
+/// serve_connection(client, &|_: &mut Request<'_>| "hello", &Config::new())?;
+/// assert!(output.borrow().ends_with(b"\r\n\r\nhello"));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Transport: Read + Write {
     /// Bounds each following `read`; `None` waits for ever.
     ///
