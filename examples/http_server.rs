@@ -73,7 +73,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    let server = Server::bind((host, port))?;
+    let server = Server::bind((host, port))?.start(app)?;
     println!("listening on http://{}", server.local_addr()?);
-    Ok(server.serve(app)?)
+    Ok(server.serve_forever()?)
 }

@@ -10,6 +10,7 @@ fn main() -> std::io::Result<()> {
     let server = StreamServer::bind(address)?
         .max_connections(10_000)
         .handle(|mut socket, peer| writeln!(socket, "Your address is {}", peer.ip()));
+    server.start()?;
     println!("listening on {}", server.local_addr()?);
     server.serve_forever()
 }

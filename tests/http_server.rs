@@ -9,8 +9,9 @@ fn a_server_answers_over_a_socket() {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let server = Server::bind("127.0.0.1:0").unwrap();
+        let server = server.start(|request: &mut Request<'_>| format!("hello {}", request.path())).unwrap();
         sender.send(server.local_addr().unwrap()).unwrap();
-        server.serve(|request: &mut Request<'_>| format!("hello {}", request.path())).unwrap();
+        server.serve_forever().unwrap();
     });
     let addr = receiver.recv().unwrap();
     let mut socket = TcpStream::connect(addr).unwrap();

@@ -124,6 +124,17 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
+    /// Waits until the server is stopped.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// Why the listening socket has become useless.
+    #[track_caller]
+    pub fn serve_forever(&self) -> io::Result<()> {
+        self.server.serve_forever()
+    }
+
     /// Accepts no more connections, gives those that are open `grace` to end, then kills them.
     ///
     /// **Switches**: yes, until all have ended.

@@ -1,0 +1,203 @@
+//! Each example prints what its slide prints. They run as programs, as a user would run them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The example's program: `cargo test` builds it beside the tests.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own program");
+    let target = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
+    let program = target.join("examples").join(name);
+    assert!(program.exists(), "{} is missing; `cargo test` builds it", program.display());
+    program
+}
+
+/// What the example prints, and how long it takes.
+fn output(name: &str) -> (String, Duration) {
+    let start = Instant::now();
+    let output = Command::new(program(name)).output().expect("the example starts");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    (String::from_utf8(output.stdout).expect("text"), start.elapsed())
+}
+
+#[test]
+fn spawn_adds() {
+    assert_eq!(output("spawn").0, "1 + 2 = 3\n");
+}
+
+#[test]
+fn sleep_lets_the_shorter_sleeper_print_first() {
+    let (text, took) = output("sleep");
+    assert_eq!(text, "function 2\nfunction 1\n");
+    assert!(took >= Duration::from_secs(2));
+}
+
+#[test]
+fn timeout_elapses() {
+    assert_eq!(output("timeout").0, "timeout elapsed\n");
+}
+
+#[test]
+fn event_is_captured_after_it_was_set() {
+    let expected = "func2: waiting for event\nfunc1: setting event\nfunc2: event captured\n";
+    assert_eq!(output("event").0, expected);
+}
+
+#[test]
+fn async_result_arrives_after_it_was_sent() {
+    let expected = "func2: waiting for result\nfunc1: sending data\nfunc2: result captured: nice!\n";
+    assert_eq!(output("async_result").0, expected);
+}
+
+#[test]
+fn queue_gives_its_items_in_order_and_ends() {
+    assert_eq!(output("queue").0, "1\n2\n");
+}
+
+#[test]
+fn pool_lets_the_third_wait_for_a_slot() {
+    let text = output("pool").0;
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!((lines[0], lines[1], lines[3]), ("1", "2", "3"));
+    let waited =
+        lines[2].strip_prefix("the third waited ").and_then(|rest| rest.strip_suffix(" s for a slot"));
+    assert!(
+        waited.and_then(|seconds| seconds.parse::<f64>().ok()).is_some_and(|seconds| seconds >= 0.5),
+        "{text}"
+    );
+}
+
+#[test]
+fn threadpool_sleeps_four_times_in_the_time_of_one() {
+    let (text, took) = output("threadpool");
+    assert!(text.starts_with("[(), (), (), ()]\nSlept 1 s four times on 4 threads."), "{text}");
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(3), "{took:?}");
+}
+
+/// A server that is killed at the end of the test.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    /// Starts the example and reads from its first line where it listens.
+    fn start(name: &str, arguments: &[&str], line: &str) -> Server {
+        let mut child = Command::new(program(name))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the example starts");
+        let mut first = String::new();
+        let stdout = child.stdout.as_mut().expect("piped");
+        BufReader::new(stdout).read_line(&mut first).expect("a line");
+        let address = first.trim_end().strip_prefix(line).unwrap_or_else(|| panic!("printed {first:?}"));
+        Server { address: address.to_string(), child }
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).expect("the example listens")
+    }
+
+    /// All that the server sends in answer to `request` until it closes.
+    fn ask(&self, request: &str) -> String {
+        let mut socket = self.connect();
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn stream_server_tells_clients_their_address() {
+    let server = Server::start("stream_server", &["127.0.0.1:0"], "listening on ");
+    assert_eq!(server.ask(""), "Your address is 127.0.0.1\n");
+}
+
+fn http_server() -> Server {
+    Server::start("http_server", &["--port", "0"], "listening on http://")
+}
+
+#[test]
+fn http_server_says_hello_and_not_found() {
+    let server = http_server();
+    let answer = server.ask("GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nHello, World!"),
+        "{answer}"
+    );
+    let answer = server.ask("GET /nowhere HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
+    let answer = server.ask("POST /echo HTTP/1.1\r\nContent-Length: 4\r\nConnection: close\r\n\r\nwxyz");
+    assert!(answer.ends_with("\r\n\r\nwxyz"), "{answer}");
+    let answer = server.ask("GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+}
+
+#[test]
+fn http_server_streams_hello_world_with_a_pause() {
+    let server = http_server();
+    let start = Instant::now();
+    let answer = server.ask("GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(start.elapsed() >= Duration::from_millis(100));
+    assert!(answer.to_lowercase().contains("\r\nx-paul: pbrian\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n5\r\nHello\r\n5\r\nWorld\r\n0\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn http_server_streams_start_middle_end_as_they_come() {
+    let server = http_server();
+    let start = Instant::now();
+    let mut socket = server.connect();
+    socket.write_all(b"GET /stream HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+    let (mut seen, mut buffer) = (String::new(), [0; 1024]);
+    for (word, due) in [("START", 0), ("MIDDLE", 3), ("END", 8)] {
+        while !seen.contains(word) {
+            let count = socket.read(&mut buffer).unwrap();
+            assert!(count > 0, "the stream ended before {word}: {seen}");
+            seen.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        }
+        let at = start.elapsed();
+        assert!(
+            at >= Duration::from_secs(due) && at < Duration::from_secs(due + 2),
+            "{word} came after {at:?}"
+        );
+    }
+}
+
+#[test]
+fn http_server_explains_wrong_arguments() {
+    for (arguments, text) in [
+        (&["--port", "many"][..], "--port needs a number"),
+        (&["--colour"][..], "unknown argument `--colour`"),
+        (&["--bind"][..], "--bind needs a value"),
+        (&["--bind", "256.0.0.1"][..], "256.0.0.1"),
+    ] {
+        let output = Command::new(program("http_server")).args(arguments).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && errors.contains(text), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+fn http_server_names_the_port_that_is_in_use() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port().to_string();
+    let output = Command::new(program("http_server")).args(["--port", &port]).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && errors.contains(&format!("cannot listen on 127.0.0.1:{port}")),
+        "{errors}"
+    );
+}
