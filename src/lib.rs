@@ -1,4 +1,24 @@
-//! greenloop
+#![doc = include_str!("../README.md")]
+//!
+//! # How a program runs
+//!
+//! Each OS thread that uses greenlets has a *hub*, made on first use. The thread's own stack, the *root*, may call every
+//! blocking function; while it is blocked, the loop runs underneath it. When `main` returns, unfinished greenlets end
+//! with the process.
+//!
+//! A function **switches** if other greenlets may run before it returns. Every function says in its documentation
+//! whether it does. Between two switches nothing else happens on the thread.
+//!
+//! # Destructors do not block
+//!
+//! While a thread unwinds because of a panic or a kill, nothing waits: `std::thread::panicking()` belongs to the thread, and
+//! all its other greenlets would look as if they panicked. A blocking call that is made in a destructor then returns its
+//! error, or the nearest neutral value, at once.
+//!
+//! # Mutexes of the standard library
+//!
+//! A guard of `std::sync::Mutex` that is held while its greenlet switches blocks the whole thread, for ever, as soon as
+//! another greenlet locks the same mutex. Do not hold one over a call that switches, nor a `RefCell` borrow.
 #![deny(unsafe_code)]
 
 #[cfg(panic = "abort")]
