@@ -34,11 +34,13 @@ pub(crate) struct Fifo<T> {
     last: u32,
     serial: u32,
     arrivals: u64,
+    /// The last entry that came again, while it is here: the next one mostly belongs right behind it.
+    again: u32,
 }
 
 impl<T> Fifo<T> {
     pub(crate) const fn new() -> Self {
-        Fifo { nodes: Slab::new(), first: NONE, last: NONE, serial: 0, arrivals: 0 }
+        Fifo { nodes: Slab::new(), first: NONE, last: NONE, serial: 0, arrivals: 0, again: NONE }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -59,13 +61,18 @@ impl<T> Fifo<T> {
 
     /// Adds an entry that has been here before, behind those that came before it and before those that came after.
     ///
-    /// The search goes from the front: what stands there before it are only others that were here before.
+    /// Those that come again mostly do so in their order, so the search begins at the last of them.
     pub(crate) fn push_again(&mut self, value: T, arrival: Arrival) -> Ticket {
         let (mut previous, mut next) = (NONE, self.first);
+        if let Some(last) = self.nodes.get(self.again as usize).filter(|last| last.arrival < arrival) {
+            (previous, next) = (self.again, last.next);
+        }
         while let Some(node) = self.nodes.get(next as usize).filter(|node| node.arrival < arrival) {
             (previous, next) = (next, node.next);
         }
-        self.insert(previous, next, arrival, value)
+        let ticket = self.insert(previous, next, arrival, value);
+        self.again = ticket.index;
+        ticket
     }
 
     /// Takes the entry that has been here longest.
@@ -103,6 +110,9 @@ impl<T> Fifo<T> {
 
     fn unlink(&mut self, index: u32) -> T {
         let node = self.nodes.remove(index as usize);
+        if self.again == index {
+            self.again = NONE;
+        }
         match node.previous {
             NONE => self.first = node.next,
             previous => self.nodes[previous as usize].next = node.next,

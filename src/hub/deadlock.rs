@@ -1,13 +1,14 @@
 //! The report of a deadlock: who waits for what, where, since when.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::{Hub, Object, State, Task};
 use crate::error::LoopExit;
 
-/// A report names at most so many greenlets one by one.
-const LISTED: usize = 100;
+/// A report names at most so many greenlets one by one: more would bury what it says.
+const LISTED: usize = 1000;
 
 impl Hub {
     /// One line for the root and for every parked greenlet. For the moment when nothing is left to wake them.
@@ -17,38 +18,34 @@ impl Hub {
         let live = self.live.borrow();
         let parked: Vec<_> =
             live.iter().map(|(_, task)| task).filter(|task| task.state.get() == State::Parked).collect();
+        let names = live.iter().map(|(_, task)| (task.id, &**task)).collect();
         let shown = parked.iter().take(LISTED).copied();
         for task in std::iter::once(&self.root).chain(shown) {
             // Writing to a String does not fail.
-            let _ = write!(report, "\n  {}", Line { task, now, hub: self });
+            let _ = write!(report, "\n  {}", Line { task, now, live: &names });
         }
         if parked.len() > LISTED {
             let _ = write!(report, "\n  and {} more", parked.len() - LISTED);
         }
         report
     }
-
-    fn name_of(&self, id: u64) -> Option<String> {
-        let live = self.live.borrow();
-        live.iter().find(|(_, task)| task.id == id).map(|(_, task)| task.to_string())
-    }
 }
 
 struct Line<'a> {
     task: &'a Task,
     now: u64,
-    hub: &'a Hub,
+    live: &'a HashMap<u64, &'a Task>,
 }
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { task, now, hub } = self;
+        let Line { task, now, live } = self;
         let park = task.park.get();
         write!(f, "{task} waits for {}", park.reason.what)?;
         match park.reason.object {
             Object::None => {}
-            Object::Greenlet(id) => match hub.name_of(id) {
-                Some(name) => write!(f, " {name}")?,
+            Object::Greenlet(id) => match live.get(&id) {
+                Some(other) => write!(f, " {other}")?,
                 None => write!(f, " #{id}")?,
             },
             Object::Descriptor(descriptor) => write!(f, " {descriptor}")?,

@@ -41,6 +41,8 @@ struct Inner<T> {
     items: RefCell<VecDeque<T>>,
     capacity: usize,
     closed: Cell<bool>,
+    /// The first item is with a greenlet that peeks: still inside for everybody who counts, but not to be had.
+    lent: Cell<bool>,
     getters: WaitList,
     putters: WaitList,
 }
@@ -66,13 +68,13 @@ impl<T> Queue<T> {
 
     fn with_capacity(capacity: usize) -> Queue<T> {
         let (getters, putters) = (WaitList::new(), WaitList::new());
-        let (items, closed) = (RefCell::new(VecDeque::new()), Cell::new(false));
-        Queue { inner: Rc::new(Inner { items, capacity, closed, getters, putters }) }
+        let (items, closed, lent) = (RefCell::new(VecDeque::new()), Cell::new(false), Cell::new(false));
+        Queue { inner: Rc::new(Inner { items, capacity, closed, lent, getters, putters }) }
     }
 
     /// How many items are inside.
     pub fn len(&self) -> usize {
-        self.inner.items.borrow().len()
+        self.inner.items.borrow().len() + usize::from(self.inner.lent.get())
     }
 
     /// Is nothing inside?
@@ -131,12 +133,10 @@ impl<T> Queue<T> {
         if self.is_closed() {
             return Err(PutError::Closed(item));
         }
-        let mut items = self.inner.items.borrow_mut();
-        if items.len() >= self.inner.capacity {
+        if self.is_full() {
             return Err(PutError::Full(item));
         }
-        items.push_back(item);
-        drop(items);
+        self.inner.items.borrow_mut().push_back(item);
         self.inner.getters.wake_one();
         Ok(())
     }
@@ -189,15 +189,17 @@ impl<T> Queue<T> {
     /// # Errors
     /// [`GetError::Empty`] if there is none, [`GetError::Closed`] if the queue is also closed.
     pub fn try_get(&self) -> Result<T, GetError> {
-        let item = self.inner.items.borrow_mut().pop_front();
-        match item {
-            Some(item) => {
-                self.inner.putters.wake_one();
-                Ok(item)
-            }
-            None if self.is_closed() => Err(GetError::Closed),
-            None => Err(GetError::Empty),
+        let item = self.pop()?;
+        self.inner.putters.wake_one();
+        Ok(item)
+    }
+
+    fn pop(&self) -> Result<T, GetError> {
+        if self.inner.lent.get() {
+            return Err(GetError::Empty);
         }
+        let item = self.inner.items.borrow_mut().pop_front();
+        item.ok_or(if self.is_closed() { GetError::Closed } else { GetError::Empty })
     }
 
     #[track_caller]
@@ -260,15 +262,9 @@ impl<T> Queue<T> {
     where
         T: Clone,
     {
-        let first = self.inner.items.borrow_mut().pop_front();
-        match first {
-            Some(item) => {
-                let peeked = Peeked { queue: &self.inner, item: Some(item) };
-                peeked.item.clone().ok_or(GetError::Empty)
-            }
-            None if self.is_closed() => Err(GetError::Closed),
-            None => Err(GetError::Empty),
-        }
+        let lent = Lent { queue: &self.inner, item: Some(self.pop()?) };
+        self.inner.lent.set(true);
+        lent.item.clone().ok_or(GetError::Empty)
     }
 
     /// Closes the queue: from now on nothing can be put, and when the items inside are gone getters and iterations end.
@@ -282,17 +278,22 @@ impl<T> Queue<T> {
     }
 }
 
-/// Puts the item back in front. This getter may have been woken for it, so the next in line is told.
-struct Peeked<'a, T> {
+/// Puts the item back in front. This getter may have been woken for it, and others may have come to wait meanwhile, even
+/// at a closed queue: they are told.
+struct Lent<'a, T> {
     queue: &'a Inner<T>,
     item: Option<T>,
 }
 
-impl<T> Drop for Peeked<'_, T> {
+impl<T> Drop for Lent<'_, T> {
     fn drop(&mut self) {
+        self.queue.lent.set(false);
         if let Some(item) = self.item.take() {
             self.queue.items.borrow_mut().push_front(item);
-            self.queue.getters.wake_one();
+        }
+        match self.queue.closed.get() {
+            true => _ = self.queue.getters.wake_all(),
+            false => _ = self.queue.getters.wake_one(),
         }
     }
 }

@@ -1,0 +1,4 @@
+fn main() {
+    let local = greenloop::event::AsyncResult::<i32>::new();
+    std::thread::spawn(move || drop(local));
+}

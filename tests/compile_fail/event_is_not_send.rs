@@ -1,0 +1,4 @@
+fn main() {
+    let local = greenloop::event::Event::new();
+    std::thread::spawn(move || drop(local));
+}

@@ -1,0 +1,4 @@
+fn main() {
+    let local = greenloop::spawn(|| 1);
+    std::thread::spawn(move || drop(local));
+}

@@ -1,0 +1,4 @@
+fn main() {
+    let local = greenloop::current();
+    std::thread::spawn(move || drop(local));
+}
