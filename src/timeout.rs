@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use crate::error::Elapsed;
 use crate::hub::timers::TimerKey;
-use crate::hub::{Alarm, Hub, Task};
+use crate::hub::{Alarm, Hub};
 use crate::unwind;
 use std::panic::resume_unwind;
-use std::rc::Rc;
 
 /// Runs `f`; if it has not finished after `limit`, it is unwound where it waits and the result is `Err(Elapsed)`.
 ///
@@ -107,22 +106,22 @@ impl From<Option<Duration>> for Timeout {
 /// An armed limit of the running greenlet; leaving it disarms it.
 struct Scope {
     id: u64,
-    task: Rc<Task>,
     timer: TimerKey,
 }
 
 impl Scope {
     fn enter(hub: &Hub, deadline: u64) -> Scope {
-        let (id, task) = (hub.new_id(), hub.running());
-        let timer = hub.arm(deadline, Alarm::Expire(task.clone(), id));
-        Scope { id, task, timer }
+        let id = hub.new_id();
+        let timer = hub.arm(deadline, Alarm::Expire(hub.running(), id));
+        Scope { id, timer }
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        if !Hub::current().disarm(self.timer) {
-            self.task.forget_expired(self.id);
+        let hub = Hub::current();
+        if !hub.disarm(self.timer) {
+            hub.running().forget_expired(self.id);
         }
     }
 }

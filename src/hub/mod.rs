@@ -174,7 +174,7 @@ impl Hub {
 
     /// The instant `after` from now, or `None` if that is beyond the clock's reach (584 years): never.
     pub(crate) fn deadline(&self, after: Duration) -> Option<u64> {
-        self.now().checked_add(u64::try_from(after.as_nanos()).ok()?)
+        self.now().checked_add(clock::nanos(after)?)
     }
 
     pub(crate) fn arm(&self, deadline: u64, alarm: Alarm) -> TimerKey {

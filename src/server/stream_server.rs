@@ -63,7 +63,7 @@ pub struct Builder {
     bound: std::net::TcpListener,
     address: SocketAddr,
     backlog: i32,
-    limit: usize,
+    connections: Pool,
 }
 
 impl StreamServer {
@@ -77,7 +77,7 @@ impl StreamServer {
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Builder> {
         let bound = first_bound(addr, socket::bind)?;
         let address = bound.local_addr()?;
-        Ok(Builder { bound, address, backlog: BACKLOG, limit: usize::MAX })
+        Ok(Builder { bound, address, backlog: BACKLOG, connections: Pool::new(usize::MAX) })
     }
 
     /// Listens, and begins to accept when the current greenlet blocks. Does nothing if it has started already.
@@ -169,7 +169,13 @@ impl Builder {
 
     /// How many connections are handled at a time. Further clients wait in the kernel's queue.
     pub fn max_connections(self, limit: usize) -> Builder {
-        Builder { limit, ..self }
+        self.pool(Pool::new(limit))
+    }
+
+    /// Runs the handlers in this pool, for example together with those of another server. Stopping this server ends all
+    /// that is in it.
+    pub fn pool(self, pool: Pool) -> Builder {
+        Builder { connections: pool, ..self }
     }
 
     /// The address, with the port that was chosen if 0 was asked for.
@@ -190,7 +196,7 @@ impl Builder {
         StreamServer {
             inner: Rc::new(Inner {
                 handler: Rc::new(move |socket, peer| handler(socket, peer).conclude(peer)),
-                connections: Pool::new(self.limit),
+                connections: self.connections,
                 backlog: self.backlog,
                 address: self.address,
                 bound: RefCell::new(Some(self.bound)),
