@@ -15,6 +15,9 @@
 //! all its other greenlets would look as if they panicked. A blocking call that is made in a destructor then returns its
 //! error, or the nearest neutral value, at once.
 //!
+//! The destructor of a thread-local must not block at all: when it runs, other thread-locals that a greenlet may be using are
+//! gone already.
+//!
 //! # Mutexes of the standard library
 //!
 //! A guard of `std::sync::Mutex` that is held while its greenlet switches blocks the whole thread, for ever, as soon as

@@ -52,7 +52,8 @@ pub(crate) struct Hub {
     clock: Clock,
     pub(crate) reactor: Reactor,
     pub(crate) stacks: StackPool,
-    inbox: Arc<Inbox>,
+    /// Always there, until the hub is abandoned.
+    inbox: RefCell<Option<Arc<Inbox>>>,
     outside: RefCell<Slab<Rc<dyn Outside>>>,
     next_id: Cell<u64>,
     /// Resumptions left until the hub looks at timers and descriptors again.
@@ -84,7 +85,7 @@ impl Hub {
             clock: Clock::new(),
             reactor,
             stacks: StackPool::new(),
-            inbox: Inbox::new(waker),
+            inbox: RefCell::new(Some(Inbox::new(waker))),
             outside: RefCell::new(Slab::new()),
             next_id: Cell::new(1),
             until_poll: Cell::new(turn::BATCH),
@@ -194,6 +195,8 @@ impl Hub {
         for (_, task) in self.live.borrow().iter() {
             task.state.set(State::Forgotten);
         }
+        self.root.state.set(State::Forgotten);
         self.reactor.close();
+        self.inbox.take();
     }
 }

@@ -14,13 +14,16 @@ pub(crate) trait Outside {
 
 /// Sent along with the work: says that it has ended when it is dropped, on whatever thread, however the work ended.
 pub(crate) struct Completion {
-    inbox: Arc<Inbox>,
+    /// None if the hub's thread has ended already.
+    inbox: Option<Arc<Inbox>>,
     number: usize,
 }
 
 impl Drop for Completion {
     fn drop(&mut self) {
-        self.inbox.send(Message::Completed(self.number));
+        if let Some(inbox) = &self.inbox {
+            inbox.send(Message::Completed(self.number));
+        }
     }
 }
 
@@ -28,11 +31,11 @@ impl Hub {
     /// Registers outside work; `work.completed()` is called on this thread after the returned token was dropped.
     pub(crate) fn expect(&self, work: Rc<dyn Outside>) -> Completion {
         let number = self.outside.borrow_mut().insert(work);
-        Completion { inbox: self.inbox.clone(), number }
+        Completion { inbox: self.inbox.borrow().clone(), number }
     }
 
     pub(super) fn read_inbox(&self) {
-        while let Some(message) = self.inbox.take() {
+        while let Some(message) = self.inbox.borrow().as_ref().and_then(|inbox| inbox.take()) {
             match message {
                 Message::Completed(number) => {
                     let work = self.outside.borrow_mut().remove(number);

@@ -90,6 +90,8 @@ pub(crate) struct Park {
 const KILL: u8 = 1;
 /// Set while `expired` is not empty.
 const EXPIRED: u8 = 2;
+/// Set when the kill has been thrown at least once.
+const THROWN: u8 = 4;
 
 pub(crate) struct Task {
     pub(crate) id: u64,
@@ -158,6 +160,12 @@ impl Task {
 
     pub(crate) fn request_kill(&self) {
         self.interrupts.set(self.interrupts.get() | KILL);
+    }
+
+    /// Notes that the kill is thrown now; true if it was before, and somebody has swallowed it.
+    pub(crate) fn kill_is_thrown_again(&self) -> bool {
+        let before = self.interrupts.replace(self.interrupts.get() | THROWN);
+        before & THROWN != 0
     }
 
     /// Notes that a timeout scope has run out.

@@ -110,13 +110,13 @@ impl Hub {
         }
         let next = self.timers.borrow_mut().next_deadline();
         let timeout = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())));
-        if !outside {
-            self.reactor.poll(timeout);
-        } else if self.inbox.fall_asleep() {
-            self.reactor.poll(timeout);
-            self.inbox.awake();
-        } else {
-            self.reactor.poll(Some(Duration::ZERO));
+        match self.inbox.borrow().as_ref().filter(|_| outside) {
+            None => self.reactor.poll(timeout),
+            Some(inbox) if inbox.fall_asleep() => {
+                self.reactor.poll(timeout);
+                inbox.awake();
+            }
+            Some(_) => self.reactor.poll(Some(Duration::ZERO)),
         }
         Ok(())
     }

@@ -82,16 +82,17 @@ where
             jobs.add(job.handle());
         }
     });
-    match fed {
-        Ok(()) => {}
-        // The iterator of the input has panicked: that is the last result.
-        Err(payload) if !unwind::is_private(&payload) => {
-            let _ = results.put((count, Err(JoinError::panicked(payload))));
-        }
-        Err(payload) => std::panic::resume_unwind(payload),
-    }
+    // A kill goes on; `jobs` then ends what was started.
+    let fed = fed.map_err(|payload| match unwind::is_private(&payload) {
+        true => std::panic::resume_unwind(payload),
+        false => payload,
+    });
     for job in &jobs.started {
         job.wait();
+    }
+    if let Err(payload) = fed {
+        // The iterator of the input has panicked: that is the last result.
+        let _ = results.put((count, Err(JoinError::panicked(payload))));
     }
     results.close();
 }

@@ -6,14 +6,14 @@
 //!
 //! ```text
 //!   latch set ──▶ read() ──▶ data (all that was asked for)          latch stays set
-//!      ▲             ├─────▶ less than asked, peer has not closed   latch cleared (only where the driver reports closes)
+//!      ▲             ├─────▶ less than asked, no more announced     latch cleared (only where the driver announces)
 //!      │             └─────▶ would block                            latch cleared
 //!    event                                                              │
 //!      └─────────────────────────── park ◀──────────────────────────────┘
 //! ```
 //!
 //! Clearing on a short read saves the second `read` that would only say "would block". It is right only because the
-//! driver reports when the peer has closed: an end that came together with the data makes no further event.
+//! driver announces what follows without a further event: an end that came together with the data, or urgent data.
 //!
 //! Registrations live in a slab; the token in the kernel is index and generation, so an event for a descriptor that was
 //! closed and whose place is used again is dropped.
@@ -75,8 +75,11 @@ impl Reactor {
             driver.delete(descriptor);
             Ok(())
         });
-        let removed = self.sources.borrow_mut().try_remove(index(source.token));
-        debug_assert!(removed.is_some_and(|removed| std::ptr::eq(&*removed, source)));
+        let mut sources = self.sources.borrow_mut();
+        // Of another hub if this thread's first one has ended: nothing to remove here.
+        if sources.get(index(source.token)).is_some_and(|own| std::ptr::eq(&**own, source)) {
+            sources.remove(index(source.token));
+        }
     }
 
     /// Says that somebody is about to park for `direction`. Undone by [`done_waiting`](Self::done_waiting).

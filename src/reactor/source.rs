@@ -33,14 +33,13 @@ pub(crate) struct Source {
     pub(super) token: u64,
     read: Side,
     write: Side,
-    /// The peer has closed, as far as events have told.
-    closed: Cell<bool>,
+    /// After a short read there may be more, as events have told.
+    more: Cell<bool>,
 }
 
 impl Source {
     pub(super) fn new(token: u64) -> Source {
-        let source =
-            Source { token, read: Side::default(), write: Side::default(), closed: Cell::new(false) };
+        let source = Source { token, read: Side::default(), write: Side::default(), more: Cell::new(false) };
         source.read.ready.set(true);
         source.write.ready.set(true);
         source
@@ -63,14 +62,14 @@ impl Source {
     pub(crate) fn would_block(&self, direction: Direction) {
         self.side(direction).ready.set(false);
         if direction == Direction::Read {
-            self.closed.set(false);
+            self.more.set(false);
         }
     }
 
-    /// A read gave something, but less than it asked for: the next one would block, unless the end comes next.
+    /// A read gave something, but less than it asked for: the next one would block, unless an event has told otherwise.
     #[inline]
     pub(crate) fn read_short(&self) {
-        if Driver::REPORTS_CLOSE && !self.closed.get() {
+        if Driver::REPORTS_MORE && !self.more.get() {
             self.read.ready.set(false);
         }
     }
@@ -99,8 +98,8 @@ impl Source {
     }
 
     pub(super) fn accept(&self, ready: Ready) {
-        if ready.closed {
-            self.closed.set(true);
+        if ready.more {
+            self.more.set(true);
         }
         if ready.readable {
             self.read.set_ready();

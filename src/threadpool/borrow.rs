@@ -14,6 +14,7 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
 use std::sync::Arc;
 
 use super::job::{Done, Slot};
@@ -22,9 +23,12 @@ use crate::greenlet::shield;
 use crate::hub::Hub;
 use crate::park::Deadline;
 
-/// Runs `f` on a worker and parks the greenlet, not to be disturbed, until it has ended. The caller has prepared a worker.
+/// Runs `f` on a worker and parks the greenlet, not to be disturbed, until it has ended.
+///
+/// # Errors
+/// If no worker can be had. `f` has not run and is gone.
 #[track_caller]
-pub(super) fn call<'a, F, T>(workers: &Arc<Workers>, f: F) -> T
+pub(super) fn call<'a, F, T>(workers: &Arc<Workers>, f: F) -> io::Result<T>
 where
     F: FnOnce() -> T + Send + 'a,
     T: Send + 'a,
@@ -36,14 +40,12 @@ where
     // SAFETY: only the lifetime changes. The closure is gone before this function returns or unwinds (module head).
     let work: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(work) };
     let completion = Hub::current().expect(done.clone());
+    workers.submit(Errand { work, completion })?;
     let submitted = AbortOnUnwind;
-    shield(|| {
-        workers.submit(Errand { work, completion });
-        while !done.wait(Deadline::NEVER) {}
-    });
+    shield(|| while !done.wait(Deadline::NEVER) {});
     std::mem::forget(submitted);
     match slot.take() {
-        Some(Ok(value)) => value,
+        Some(Ok(value)) => Ok(value),
         Some(Err(payload)) => std::panic::resume_unwind(payload),
         None => unreachable!("a submitted job is always run"),
     }

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use super::borrow;
@@ -83,13 +84,6 @@ impl ThreadPool {
         &self.owner.0
     }
 
-    #[track_caller]
-    fn prepare(&self) {
-        if let Err(error) = self.workers().prepare() {
-            panic!("the thread pool cannot start its first thread: {error}");
-        }
-    }
-
     /// Queues a call and returns at once.
     ///
     /// **Switches**: no.
@@ -108,11 +102,11 @@ impl ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.prepare();
         let (done, slot) = (Done::new(), Slot::new());
         let fill = slot.clone();
         let completion = Hub::current().expect(done.clone());
-        self.workers().submit(Errand { work: Box::new(move || fill.fill(f)), completion });
+        let submitted = self.workers().submit(Errand { work: Box::new(move || fill.fill(f)), completion });
+        submitted.unwrap_or_else(|error| no_thread(error));
         Job { done, slot }
     }
 
@@ -141,8 +135,7 @@ impl ThreadPool {
         if std::thread::panicking() || self.workers().is_own_worker() {
             return f();
         }
-        self.prepare();
-        borrow::call(self.workers(), f)
+        borrow::call(self.workers(), f).unwrap_or_else(|error| no_thread(error))
     }
 
     /// Runs `f` over all items on the threads of the pool and gives the results in the order of the input.
@@ -169,6 +162,11 @@ impl ThreadPool {
         let results: Result<Vec<T>, JoinError> = jobs.into_iter().map(Job::join).collect();
         results.unwrap_or_else(|error| error.rethrow())
     }
+}
+
+#[track_caller]
+fn no_thread(error: io::Error) -> ! {
+    panic!("the thread pool cannot start its first thread: {error}")
 }
 
 impl fmt::Debug for ThreadPool {

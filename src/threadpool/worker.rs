@@ -14,6 +14,7 @@ use std::time::Duration;
 use crossbeam_queue::SegQueue;
 
 use crate::hub::Completion;
+use crate::unwind;
 
 /// As in gevent, an idle worker ends after 5 s.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
@@ -67,28 +68,31 @@ impl Workers {
         ptr::eq(WORKS_FOR.get(), self)
     }
 
-    /// Makes sure that somebody will do one more job. Called before the job is queued, so that a failure loses nothing.
-    pub(super) fn prepare(self: &Arc<Self>) -> io::Result<()> {
+    /// Queues a job and sees to it that somebody does it.
+    ///
+    /// All of it under the lock: a worker that gives up waiting looks at the queue under it as well, so the last one
+    /// cannot end between the two.
+    ///
+    /// # Errors
+    /// If there is no thread and none can be started. The job is dropped then.
+    pub(super) fn submit(self: &Arc<Self>, errand: Errand) -> io::Result<()> {
         let mut count = self.lock();
-        if self.errands.len() < count.idle || count.threads >= self.limit {
-            return Ok(());
+        if self.errands.len() >= count.idle && count.threads < self.limit {
+            match self.start_thread() {
+                Ok(()) => count.threads += 1,
+                // With fewer threads than allowed the job only waits longer.
+                Err(_) if count.threads > 0 => {}
+                Err(error) => return Err(error),
+            }
         }
-        let workers = self.clone();
-        let started = thread::Builder::new().name("greenloop worker".into()).spawn(move || workers.work());
-        match started {
-            Ok(_) => count.threads += 1,
-            // With fewer threads than allowed the job only waits longer.
-            Err(_) if count.threads > 0 => {}
-            Err(error) => return Err(error),
-        }
+        self.errands.push(errand);
+        self.wake.notify_one();
         Ok(())
     }
 
-    pub(super) fn submit(&self, errand: Errand) {
-        self.errands.push(errand);
-        // Under the lock, so that a worker which has just found the queue empty is already waiting.
-        let _count = self.lock();
-        self.wake.notify_one();
+    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
+        let workers = self.clone();
+        thread::Builder::new().name("greenloop worker".into()).spawn(move || workers.work()).map(drop)
     }
 
     /// Lets the threads end when the queue is empty.
@@ -101,7 +105,9 @@ impl Workers {
         WORKS_FOR.set(self);
         loop {
             while let Some(Errand { work, completion }) = self.errands.pop() {
-                work();
+                // A panic of the call itself is caught and kept with its result; this one comes from the destructor of a
+                // result that nobody wants. The panic hook has reported it.
+                let _ = unwind::catch(work);
                 drop(completion);
             }
             if !self.rest() {

@@ -32,8 +32,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// After a read that gave less than was asked for, nothing more is there unless `closed` was reported.
-    pub(crate) const REPORTS_CLOSE: bool = true;
+    /// After a read that gave less than was asked for, nothing more is there unless `more` was reported.
+    pub(crate) const REPORTS_MORE: bool = true;
 
     pub(crate) fn new() -> io::Result<(Driver, Waker)> {
         let poller = Poller::new()?;
@@ -50,7 +50,7 @@ impl Driver {
 
     pub(crate) fn add(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         use epoll::EventFlags as On;
-        let interest = On::IN | On::OUT | On::RDHUP | On::ET;
+        let interest = On::IN | On::OUT | On::RDHUP | On::PRI | On::ET;
         Ok(epoll::add(&self.poller, descriptor, epoll::EventData::new_u64(token), interest)?)
     }
 
@@ -81,7 +81,7 @@ impl Driver {
                 token,
                 readable: failed || flags & (libc::EPOLLIN | libc::EPOLLRDHUP) as u32 != 0,
                 writable: failed || flags & libc::EPOLLOUT as u32 != 0,
-                closed: failed || flags & libc::EPOLLRDHUP as u32 != 0,
+                more: failed || flags & (libc::EPOLLRDHUP | libc::EPOLLPRI) as u32 != 0,
             });
         }
         Ok(())

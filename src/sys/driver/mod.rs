@@ -27,8 +27,9 @@ pub(crate) struct Ready {
     pub(crate) token: u64,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// The peer has closed its side, or the descriptor has failed: after the data comes the end, without a further event.
-    pub(crate) closed: bool,
+    /// A read that gives less than it was asked for is not the last: the peer has closed its side, so that the end comes
+    /// next, or urgent data lies in between, where reads stop. No further event will say so.
+    pub(crate) more: bool,
 }
 
 /// Which directions somebody waits for.

@@ -22,8 +22,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// `polling` does not tell that a peer has closed: only a read that would block says that nothing more is there.
-    pub(crate) const REPORTS_CLOSE: bool = false;
+    /// `polling` tells neither that a peer has closed nor of urgent data: only a read that would block says that nothing more is there.
+    pub(crate) const REPORTS_MORE: bool = false;
 
     pub(crate) fn new() -> io::Result<(Driver, Waker)> {
         let poller = Arc::new(Poller::new()?);
@@ -52,7 +52,7 @@ impl Driver {
         self.poller.wait(&mut events, timeout)?;
         for event in events.iter() {
             // The event has disarmed both directions. Whoever waits for the other one must try and arm it again.
-            ready(Ready { token: event.key as u64, readable: true, writable: true, closed: false });
+            ready(Ready { token: event.key as u64, readable: true, writable: true, more: false });
         }
         Ok(())
     }
