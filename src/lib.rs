@@ -15,8 +15,11 @@
 //! all its other greenlets would look as if they panicked. A blocking call that is made in a destructor then returns its
 //! error, or the nearest neutral value, at once.
 //!
-//! The destructor of a thread-local must not block at all: when it runs, other thread-locals that a greenlet may be using are
-//! gone already.
+//! # The end of a thread
+//!
+//! Greenlets that live when their thread ends vanish: no code of theirs runs any more, no destructor either. The destructor of
+//! a thread-local must not block, and no greenlet should be inside `LocalKey::with` when its thread ends: thread-locals are
+//! destroyed one by one, and another one may be gone already.
 //!
 //! # Mutexes of the standard library
 //!

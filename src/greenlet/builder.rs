@@ -172,10 +172,12 @@ where
     });
     // If nobody will ask for the value it is dropped now, while the greenlet may still block. A panic of that
     // destructor has been reported by the panic hook, and nobody is left to be told.
-    let _ = unwind::catch(|| {
+    let concluded = unwind::catch(|| {
         slot.set(outcome);
         drop(slot);
     });
+    // Not dropped: the destructor of what it threw might panic again.
+    std::mem::forget(concluded);
     task.state.set(State::Done);
     task.joiners.wake_all();
 }

@@ -114,10 +114,16 @@ impl Handle {
     #[track_caller]
     pub fn kill(&self) {
         self.kill_nowait();
-        if self.is_current() {
-            return park::yield_now();
+        self.wait_until_killed();
+    }
+
+    /// A greenlet meets its own kill right here, or later if it is in a shield: it does not wait for its own end.
+    #[track_caller]
+    pub(super) fn wait_until_killed(&self) {
+        match self.is_current() {
+            true => park::yield_now(),
+            false => self.wait(),
         }
-        self.wait();
     }
 
     /// Asks for the greenlet's end and returns at once; see [`kill`](Self::kill).

@@ -55,7 +55,7 @@ pub fn kill_all(greenlets: impl IntoIterator<Item = impl AsRef<Handle>>) {
         greenlet.kill_nowait();
     }
     for greenlet in &greenlets {
-        greenlet.wait();
+        greenlet.wait_until_killed();
     }
 }
 

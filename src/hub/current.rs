@@ -3,12 +3,18 @@
 //! A hub appears with its first use and lives as long as its thread. The fast path is one load from a thread-local that
 //! has a constant initialiser and no destructor; a second thread-local, with a destructor, ends the hub's life.
 //!
+//! # The end of a thread
+//! If greenlets live at the end, the hub waits for the thread-pool jobs that borrow from them, and is then forgotten with them
+//! and their stacks. They are never unwound, as their frames may use thread-locals that are gone already. A hub used
+//! later, by the destructor of another thread-local, is a new one.
+//!
+//! Thread-locals that were initialised later than the hub are destroyed before it. `docs/rationale.md` says what that
+//! leaves open.
+//!
 //! # Why the references may be `'static`
-//! [`Hub::current`] is called on a hub's own thread and its result is used by the frames below the call: on the thread's own stack or
-//! on the stacks of its greenlets. It is never stored. When the thread's thread-locals are destroyed, its own frames are
-//! gone, apart from those of other destructors, which find `CURRENT` empty; and if any greenlet is still alive, the hub is
-//! forgotten with all the stacks (never unwound, as their frames may use thread-locals that are gone already). So no
-//! reference can be used after the hub was freed.
+//! [`Hub::current`] is called on a hub's own thread and its result is used by the frames below the call: on the thread's own
+//! stack or on the stacks of its greenlets. It is never stored. When the hub ends, the thread's own frames are gone,
+//! and it is freed only if no greenlet lives.
 
 #![allow(unsafe_code)]
 
@@ -22,21 +28,23 @@ thread_local! {
     static OWNER: Owner = const { Owner(Cell::new(None)) };
 }
 
-/// Frees the hub at the end of its thread.
+/// Ends the hub at the end of its thread.
 struct Owner(Cell<Option<NonNull<Hub>>>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
         let Some(hub) = self.0.take() else { return };
-        CURRENT.set(None);
         // SAFETY: the pointer came from `Box::leak` in `create` and is freed nowhere else.
         let hub_ref = unsafe { hub.as_ref() };
-        if hub_ref.has_live_greenlets() {
+        let abandoned = hub_ref.has_live_greenlets();
+        if abandoned {
             hub_ref.abandon();
-            return;
         }
-        // SAFETY: as above; without live greenlets no frame is left that could hold a reference (module head).
-        drop(unsafe { Box::from_raw(hub.as_ptr()) });
+        CURRENT.set(None);
+        if !abandoned {
+            // SAFETY: as above; without live greenlets no frame is left that could hold a reference (module head).
+            drop(unsafe { Box::from_raw(hub.as_ptr()) });
+        }
     }
 }
 

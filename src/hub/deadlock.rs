@@ -16,8 +16,11 @@ impl Hub {
         let mut report = format!("{}: nothing is left that could wake `{}`", LoopExit::OPENING, self.root);
         let now = self.now();
         let live = self.live.borrow();
-        let parked: Vec<_> =
-            live.iter().map(|(_, task)| task).filter(|task| task.state.get() == State::Parked).collect();
+        let parked: Vec<_> = live
+            .iter()
+            .map(|(_, task)| task)
+            .filter(|task| matches!(task.state.get(), State::Parked | State::Fresh))
+            .collect();
         let names = live.iter().map(|(_, task)| (task.id, &**task)).collect();
         let shown = parked.iter().take(LISTED).copied();
         for task in std::iter::once(&self.root).chain(shown) {

@@ -189,9 +189,10 @@ impl Hub {
         alarm.is_some()
     }
 
-    /// The thread ends while greenlets live: they are forgotten with their stacks. A wake-up by a destructor that runs
+    /// The thread ends while greenlets live: they are forgotten with their stacks, after the jobs that borrow from them. A wake-up by a destructor that runs
     /// later, when the thread may have another hub, must not bring one back.
     fn abandon(&self) {
+        self.wait_for_borrowers();
         for (_, task) in self.live.borrow().iter() {
             task.state.set(State::Forgotten);
         }

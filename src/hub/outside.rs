@@ -10,6 +10,11 @@ use crate::hub::{Hub, Inbox, Message};
 /// Told on the hub's thread that its work has ended. It must not block: it runs between greenlets.
 pub(crate) trait Outside {
     fn completed(&self);
+
+    /// Does the work use memory of the greenlet that waits for it?
+    fn borrows(&self) -> bool {
+        false
+    }
 }
 
 /// Sent along with the work: says that it has ended when it is dropped, on whatever thread, however the work ended.
@@ -32,6 +37,16 @@ impl Hub {
     pub(crate) fn expect(&self, work: Rc<dyn Outside>) -> Completion {
         let number = self.outside.borrow_mut().insert(work);
         Completion { inbox: self.inbox.borrow().clone(), number }
+    }
+
+    /// Blocks the thread until no work is left that borrows. At the end of the thread, when nobody will run any more.
+    pub(super) fn wait_for_borrowers(&self) {
+        while self.outside.borrow().iter().any(|(_, work)| work.borrows()) {
+            if self.inbox.borrow().as_ref().is_some_and(|inbox| inbox.fall_asleep()) {
+                self.reactor.poll(None);
+            }
+            self.read_inbox();
+        }
     }
 
     pub(super) fn read_inbox(&self) {

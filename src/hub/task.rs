@@ -144,8 +144,9 @@ impl Task {
         root
     }
 
+    /// Will it never run again?
     pub(crate) fn is_done(&self) -> bool {
-        self.state.get() == State::Done
+        matches!(self.state.get(), State::Done | State::Forgotten)
     }
 
     /// Must the next park throw?

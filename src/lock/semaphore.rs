@@ -106,8 +106,15 @@ impl Semaphore {
     }
 
     /// Gives a permit and wakes the one that has waited longest. **Switches**: no; that one runs later.
+    ///
+    /// # Panics
+    /// If there are `usize::MAX` permits.
+    #[track_caller]
     pub fn release(&self) {
-        self.inner.permits.update(|permits| permits + 1);
+        let Some(permits) = self.inner.permits.get().checked_add(1) else {
+            panic!("a semaphore can hold {} permits, and this one does", usize::MAX);
+        };
+        self.inner.permits.set(permits);
         self.inner.waiters.wake_one();
     }
 

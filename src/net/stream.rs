@@ -244,6 +244,9 @@ impl TcpStream {
     /// As for `read`.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         let timeout = self.inner.read_timeout.get();
         self.inner.watched.with(Direction::Read, timeout, |socket| socket.peek(buf))
     }
@@ -270,6 +273,9 @@ impl Read for &TcpStream {
     #[track_caller]
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         let Inner { watched, read_timeout, .. } = &*self.inner;
         let count = watched.with(Direction::Read, read_timeout.get(), |mut socket| socket.read(buf))?;
         if count > 0 && count < buf.len() {

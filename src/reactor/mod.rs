@@ -75,15 +75,22 @@ impl Reactor {
             driver.delete(descriptor);
             Ok(())
         });
-        let mut sources = self.sources.borrow_mut();
-        // Of another hub if this thread's first one has ended: nothing to remove here.
-        if sources.get(index(source.token)).is_some_and(|own| std::ptr::eq(&**own, source)) {
-            sources.remove(index(source.token));
+        if self.is_own(source) {
+            self.sources.borrow_mut().remove(index(source.token));
         }
+    }
+
+    /// Or of another hub of this thread, which has ended (destructors of thread-locals may see two).
+    fn is_own(&self, source: &Source) -> bool {
+        let sources = self.sources.borrow();
+        sources.get(index(source.token)).is_some_and(|own| std::ptr::eq(&**own, source))
     }
 
     /// Says that somebody is about to park for `direction`. Undone by [`done_waiting`](Self::done_waiting).
     pub(crate) fn begin_waiting(&self, descriptor: BorrowedFd<'_>, source: &Source) -> io::Result<()> {
+        if !self.is_own(source) {
+            return Err(io::Error::other("this socket belongs to a hub that has ended with its thread"));
+        }
         self.with_driver(|driver| driver.arm(descriptor, source.token, source.interest()))?;
         self.waiting.set(self.waiting.get() + 1);
         Ok(())

@@ -10,7 +10,8 @@
 //!   not begin while the thread is panicking, so no park is refused; and a registered job keeps the loop from
 //!   declaring a deadlock.
 //! * A greenlet that is forgotten at the end of its thread is forgotten with its stack, which stays mapped for ever, and
-//!   with the stacks and heap values that it borrows from: the same holds for them.
+//!   with the heap values that it owns; and the hub waits for the job before it forgets the greenlet. (What it has
+//!   borrowed from a thread-local may be gone by then, see `docs/rationale.md`, the end of a thread.)
 
 #![allow(unsafe_code)]
 
@@ -34,7 +35,7 @@ where
     T: Send + 'a,
 {
     debug_assert!(!std::thread::panicking());
-    let (done, slot) = (Done::new(), Slot::new());
+    let (done, slot) = (Done::of_borrower(), Slot::new());
     let fill = slot.clone();
     let work: Box<dyn FnOnce() + Send + 'a> = Box::new(move || fill.fill(f));
     // SAFETY: only the lifetime changes. The closure is gone before this function returns or unwinds (module head).

@@ -16,11 +16,17 @@ use crate::waitlist::{Place, WaitList};
 pub(super) struct Done {
     done: Cell<bool>,
     waiters: WaitList,
+    borrows: bool,
 }
 
 impl Done {
     pub(super) fn new() -> Rc<Done> {
-        Rc::new(Done { done: Cell::new(false), waiters: WaitList::new() })
+        Rc::new(Done { done: Cell::new(false), waiters: WaitList::new(), borrows: false })
+    }
+
+    /// Of a job that uses memory of its waiter.
+    pub(super) fn of_borrower() -> Rc<Done> {
+        Rc::new(Done { done: Cell::new(false), waiters: WaitList::new(), borrows: true })
     }
 
     /// Parks until the job has ended; says whether it has.
@@ -40,6 +46,10 @@ impl Outside for Done {
     fn completed(&self) {
         self.done.set(true);
         self.waiters.wake_all();
+    }
+
+    fn borrows(&self) -> bool {
+        self.borrows
     }
 }
 
