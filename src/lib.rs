@@ -54,6 +54,8 @@ mod sys;
 pub mod threadpool;
 mod timeout;
 mod unwind;
+#[doc(hidden)]
+pub mod wait;
 mod waitlist;
 
 pub use error::{Elapsed, JoinError, LoopExit};
@@ -63,3 +65,4 @@ pub use greenlet::{
 };
 pub use threadpool::threadpool;
 pub use timeout::{Timeout, timeout};
+pub use wait::{Iwait, Waitable, iwait, wait, wait_any, wait_any_timeout, wait_timeout};

@@ -19,9 +19,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::coro;
+use crate::fifo::Ticket;
 use crate::hub::{Alarm, Hub, NothingLeft, Park, Reason, State, Task, Wake};
 use crate::unwind;
-use crate::waitlist::{Place, WaitList};
+use crate::waitlist::{Place, WaitList, Waiter, Watch};
 
 /// How a park ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,18 @@ impl Deadline {
 
     pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
         Deadline(timeout.and_then(|timeout| Hub::current().deadline(timeout)))
+    }
+
+    /// The one that comes first.
+    pub(crate) fn earlier(self, other: Deadline) -> Deadline {
+        match (self.0, other.0) {
+            (Some(one), Some(two)) => Deadline(Some(one.min(two))),
+            (one, two) => Deadline(one.or(two)),
+        }
+    }
+
+    pub(crate) fn has_come(self) -> bool {
+        self.0.is_some_and(|deadline| Hub::current().now() >= deadline)
     }
 }
 
@@ -107,23 +120,47 @@ pub(crate) fn yield_now() {
 #[inline]
 #[track_caller]
 pub(crate) fn wait_on(list: &WaitList, place: &mut Place, reason: Reason, deadline: Deadline) -> Woken {
-    let ticket = list.enrol(Hub::current().running(), place);
+    let ticket = list.enrol(Waiter::Task(Hub::current().running()), place);
     let enrolled = Enrolled { list, ticket };
     let woken = park(reason, deadline);
     drop(enrolled);
     woken
 }
 
-/// Withdraws from the list when the park ends, also by an unwind.
-struct Enrolled<'a> {
+/// A place in a list that is given up with it: when the park ends, also by an unwind.
+pub(crate) struct Enrolled<'a> {
     list: &'a WaitList,
-    ticket: crate::fifo::Ticket,
+    ticket: Ticket,
+}
+
+impl<'a> Enrolled<'a> {
+    /// Stands in `list` as the one with that number of a watch.
+    pub(crate) fn watching(list: &'a WaitList, watch: &Rc<Watch>, number: usize, place: &mut Place) -> Self {
+        let ticket = list.enrol(Waiter::Watch(watch.clone(), number), place);
+        Enrolled { list, ticket }
+    }
 }
 
 impl Drop for Enrolled<'_> {
     fn drop(&mut self) {
         self.list.withdraw(self.ticket);
     }
+}
+
+/// Parks until one of the lists that `watch` stands in calls. The caller has looked that none has.
+#[track_caller]
+pub(crate) fn wait_for_call(watch: &Watch, reason: Reason, deadline: Deadline) -> Woken {
+    struct Waiting<'a>(&'a Watch);
+    impl Drop for Waiting<'_> {
+        fn drop(&mut self) {
+            self.0.waiting.set(false);
+        }
+    }
+    watch.waiting.set(true);
+    let waiting = Waiting(watch);
+    let woken = park(reason, deadline);
+    drop(waiting);
+    woken
 }
 
 #[inline(always)]

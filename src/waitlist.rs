@@ -1,76 +1,124 @@
 //! The one wait queue, under every primitive: first in, first out, cancellable, counted.
 //!
-//! A greenlet stands in a list only while it is parked on it: [`park::wait_on`](crate::park::wait_on) enrols it, parks,
-//! and withdraws it if anything but this list has woken it. A wake-up therefore never reaches a greenlet that has meanwhile
+//! A greenlet stands in a list while it is parked on it: [`park::wait_on`](crate::park::wait_on) enrols it, parks,
+//! and withdraws it if anything but this list has woken it. One that waits for several unlike things stands in all their
+//! lists as a [`Watch`], which remembers who has called. A wake-up therefore never reaches a greenlet that has meanwhile
 //! begun to wait for something else, and one that would hit a greenlet already woken otherwise (by its deadline, by a
 //! kill) goes to the next in line, so none is lost.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::fifo::{Arrival, Fifo, Ticket};
 use crate::hub::{Hub, Task, Wake};
 
-/// Parked tasks in the order in which they came.
+/// Parked tasks in the order in which they came, and watches.
 pub(crate) struct WaitList {
-    tasks: RefCell<Fifo<Rc<Task>>>,
+    waiters: RefCell<Fifo<Waiter>>,
+}
+
+/// Who is told.
+pub(crate) enum Waiter {
+    /// A greenlet that is parked on this list.
+    Task(Rc<Task>),
+    /// A greenlet that waits on several lists; this is the one with that number.
+    Watch(Rc<Watch>, usize),
+}
+
+/// What a greenlet has of several lists: which of them have called, in their order.
+pub(crate) struct Watch {
+    task: Rc<Task>,
+    called: RefCell<VecDeque<usize>>,
+    /// Only then is a call a wake-up: between two waits the greenlet may be parked on anything.
+    pub(crate) waiting: Cell<bool>,
+    /// Will the greenlet take what it is called for? If not, the call goes on to the next in line as well.
+    takes: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(takes: bool) -> Rc<Watch> {
+        let task = Hub::current().running();
+        Rc::new(Watch { task, called: RefCell::default(), waiting: Cell::new(false), takes })
+    }
+
+    /// Notes that the list with this number has called. True if the call is used up by it.
+    fn call(&self, number: usize, hub: &Hub) -> bool {
+        self.note(number);
+        let woken = self.waiting.get() && hub.wake(&self.task, Wake::Notified);
+        woken && self.takes
+    }
+
+    /// Counts the list with this number as one that has called.
+    pub(crate) fn note(&self, number: usize) {
+        self.called.borrow_mut().push_back(number);
+    }
+
+    /// The list that has called first of those not yet asked for.
+    pub(crate) fn next_call(&self) -> Option<usize> {
+        self.called.borrow_mut().pop_front()
+    }
 }
 
 impl WaitList {
     pub(crate) const fn new() -> Self {
-        WaitList { tasks: RefCell::new(Fifo::new()) }
+        WaitList { waiters: RefCell::new(Fifo::new()) }
     }
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.tasks.borrow().len()
+        self.waiters.borrow().len()
     }
 
-    /// Adds a task: at the end the first time, later where it stood.
-    pub(crate) fn enrol(&self, task: Rc<Task>, place: &mut Place) -> Ticket {
-        let mut tasks = self.tasks.borrow_mut();
+    /// Adds a waiter: at the end the first time, later where it stood.
+    pub(crate) fn enrol(&self, waiter: Waiter, place: &mut Place) -> Ticket {
+        let mut waiters = self.waiters.borrow_mut();
         match place.0 {
-            Some(arrival) => tasks.push_again(task, arrival),
+            Some(arrival) => waiters.push_again(waiter, arrival),
             None => {
-                let (ticket, arrival) = tasks.push_back(task);
+                let (ticket, arrival) = waiters.push_back(waiter);
                 place.0 = Some(arrival);
                 ticket
             }
         }
     }
 
-    /// Takes a task out again; false if a wake-up already has.
+    /// Takes a waiter out again; false if a wake-up already has.
     pub(crate) fn withdraw(&self, ticket: Ticket) -> bool {
-        self.tasks.borrow_mut().remove(ticket).is_some()
+        let withdrawn = self.waiters.borrow_mut().remove(ticket);
+        withdrawn.is_some()
     }
 
     /// Wakes the one that has waited longest; false if nobody waits.
     #[inline]
     pub(crate) fn wake_one(&self) -> bool {
-        if self.tasks.borrow().is_empty() {
+        if self.waiters.borrow().is_empty() {
             return false;
         }
-        self.wake_next(Hub::current())
+        self.wake_next(Hub::current()).is_some()
     }
 
-    /// Wakes all that wait now, in their order, and says how many.
+    /// Wakes all that wait now, in their order. Says how many were parked here.
     pub(crate) fn wake_all(&self) -> usize {
-        if self.tasks.borrow().is_empty() {
+        if self.waiters.borrow().is_empty() {
             return 0;
         }
         let hub = Hub::current();
-        let mut woken = 0;
-        while self.wake_next(hub) {
-            woken += 1;
+        let mut parked = 0;
+        while let Some(was_parked_here) = self.wake_next(hub) {
+            parked += usize::from(was_parked_here);
         }
-        woken
+        parked
     }
 
-    fn wake_next(&self, hub: &Hub) -> bool {
+    /// Wakes one that takes the call, and says whether it was parked here. Those that only watch are told on the way.
+    fn wake_next(&self, hub: &Hub) -> Option<bool> {
         loop {
-            let Some(task) = self.tasks.borrow_mut().pop_front() else { return false };
-            if hub.wake(&task, Wake::Notified) {
-                return true;
+            let waiter = self.waiters.borrow_mut().pop_front()?;
+            match waiter {
+                Waiter::Task(task) if hub.wake(&task, Wake::Notified) => return Some(true),
+                Waiter::Watch(watch, number) if watch.call(number, hub) => return Some(false),
+                _ => {}
             }
         }
     }

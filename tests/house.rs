@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom. A module may use those of its own group and of the groups before it.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["sys", "error", "unwind", "fifo"],
     &["stack"],
     &["coro"],
@@ -13,6 +13,7 @@ const LAYERS: [&[&str]; 11] = [
     &["park"],
     &["event", "lock", "queue", "timeout", "greenlet"],
     &["pool", "threadpool"],
+    &["wait"],
     &["io"],
     &["net"],
     &["server"],

@@ -51,6 +51,10 @@ impl<T> AsyncResult<T> {
         Ok(())
     }
 
+    pub(crate) fn waiters(&self) -> &WaitList {
+        &self.inner.waiters
+    }
+
     /// Has the value arrived?
     pub fn is_set(&self) -> bool {
         self.inner.value.get().is_some()

@@ -46,6 +46,10 @@ impl Event {
         Event::default()
     }
 
+    pub(crate) fn waiters(&self) -> &WaitList {
+        &self.inner.waiters
+    }
+
     /// Is the flag set?
     pub fn is_set(&self) -> bool {
         self.inner.set.get()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::hub::{Hub, Object, Reason, Task};
 use crate::park::{self, Deadline, Woken};
-use crate::waitlist::Place;
+use crate::waitlist::{Place, WaitList};
 
 /// A reference to a greenlet, without its value. Cheap to clone; keeps nothing alive but a small record.
 ///
@@ -27,6 +27,10 @@ impl Handle {
 
     pub(super) fn task(&self) -> &Task {
         &self.task
+    }
+
+    pub(crate) fn joiners(&self) -> &WaitList {
+        &self.task.joiners
     }
 
     /// A number that no other greenlet of this thread has or had; 0 is the thread's root.

@@ -51,6 +51,7 @@ impl fmt::Display for Line<'_> {
                 Some(other) => write!(f, " {other}")?,
                 None => write!(f, " #{id}")?,
             },
+            Object::Count(count) => write!(f, " {count}")?,
             Object::Descriptor(descriptor) => write!(f, " {descriptor}")?,
             Object::Fill(held, limit) => write!(f, ", {held} of {limit}")?,
         }

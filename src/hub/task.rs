@@ -62,6 +62,8 @@ pub(crate) enum Object {
     Greenlet(u64),
     /// A descriptor.
     Descriptor(i32),
+    /// So many.
+    Count(usize),
     /// A container that holds so many of so many.
     Fill(usize, usize),
 }

@@ -118,7 +118,12 @@ impl Semaphore {
         self.inner.waiters.wake_one();
     }
 
-    fn pass_on(&self) {
+    pub(crate) fn waiters(&self) -> &WaitList {
+        &self.inner.waiters
+    }
+
+    /// Wakes the next in line for a permit that the one before was woken for and has left.
+    pub(crate) fn pass_on(&self) {
         if self.available() > 0 {
             self.inner.waiters.wake_one();
         }

@@ -72,6 +72,21 @@ impl<T> Queue<T> {
         Queue { inner: Rc::new(Inner { items, capacity, closed, lent, getters, putters }) }
     }
 
+    pub(crate) fn getters(&self) -> &WaitList {
+        &self.inner.getters
+    }
+
+    pub(crate) fn putters(&self) -> &WaitList {
+        &self.inner.putters
+    }
+
+    /// Wakes the next in line for room that the one before was woken for and has left.
+    pub(crate) fn pass_on_room(&self) {
+        if !self.is_full() {
+            self.inner.putters.wake_one();
+        }
+    }
+
     /// How many items are inside.
     pub fn len(&self) -> usize {
         self.inner.items.borrow().len() + usize::from(self.inner.lent.get())

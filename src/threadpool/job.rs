@@ -87,6 +87,10 @@ pub struct Job<T> {
 }
 
 impl<T> Job<T> {
+    pub(crate) fn waiters(&self) -> &WaitList {
+        &self.done.waiters
+    }
+
     /// Waits until the call has ended and gives its value.
     ///
     /// **Switches**: unless it has ended.

@@ -1,0 +1,454 @@
+//! [`select!`](crate::select!): whichever comes first, and nothing else.
+//!
+//! An *arm* is one of the things that may come: it can be attempted without waiting, and it has a list to wait in. All arms
+//! are attempted; if none succeeds the greenlet stands in all lists at once, parks, and attempts again when it is called. The
+//! first attempt that succeeds is the only one that has an effect. An arm that has called but was not the one passes the call
+//! on to the next in its line.
+
+#![allow(
+    private_interfaces,
+    reason = "nobody outside can name the lists and deadlines, nor implement the sealed traits"
+)]
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Waitable;
+use crate::event::AsyncResult;
+use crate::hub::{Hub, Reason};
+use crate::lock::Semaphore;
+use crate::park::{self, Deadline, Enrolled, Woken};
+use crate::queue::{GetError, PutError, Queue};
+use crate::waitlist::{Place, WaitList, Watch};
+
+/// One of the things that [`select!`](crate::select!) may wait for. It is made and asked by the macro.
+pub trait Arm: sealed::Attempt {
+    /// What it gives.
+    type Output;
+
+    /// What the successful attempt has taken.
+    fn take(&mut self) -> Option<Self::Output>;
+}
+
+pub(crate) mod sealed {
+    use super::{Deadline, WaitList};
+
+    pub trait Attempt {
+        /// Takes what is there, if it is; true if it has.
+        fn attempt(&mut self) -> bool;
+
+        fn list(&self) -> Option<&WaitList> {
+            None
+        }
+
+        /// It was called and takes nothing: tells the next in line if there is something to take.
+        fn pass_on(&self) {}
+
+        #[expect(
+            private_interfaces,
+            reason = "nobody outside can name the deadline, nor implement this trait"
+        )]
+        fn deadline(&self) -> Deadline {
+            Deadline::NEVER
+        }
+    }
+}
+
+use sealed::Attempt;
+
+/// Waits for the first arm that succeeds. False if none does and `wait` says not to wait.
+///
+/// Arms that are ready at the same time take turns at being asked first.
+///
+/// # Panics
+/// If it would have to wait in a destructor run by a panic or a kill.
+#[doc(hidden)]
+#[track_caller]
+pub fn choose(arms: &mut [&mut dyn Attempt], wait: bool) -> bool {
+    let count = arms.len();
+    let first = Hub::current().new_id() as usize;
+    let mut places: Vec<_> = arms.iter().map(|_| Place::default()).collect();
+    loop {
+        if (0..count).any(|step| arms[(first + step) % count].attempt()) {
+            return true;
+        }
+        if !wait {
+            return false;
+        }
+        let called = stand_in_all(arms, &mut places);
+        let Some((&first_called, others)) = called.split_first() else { continue };
+        // Before the attempt, so that no call is held back while code of the user runs.
+        for &other in others {
+            arms[other].pass_on();
+        }
+        if arms[first_called].attempt() {
+            return true;
+        }
+    }
+}
+
+/// Parks in the lists of all arms and gives the numbers of those that have called, in their order.
+#[track_caller]
+fn stand_in_all(arms: &[&mut dyn Attempt], places: &mut [Place]) -> Vec<usize> {
+    let watch = Watch::new(true);
+    let mut deadline = Deadline::NEVER;
+    let mut enrolled = Vec::with_capacity(arms.len());
+    for (number, (arm, place)) in arms.iter().zip(places).enumerate() {
+        deadline = deadline.earlier(arm.deadline());
+        enrolled.extend(arm.list().map(|list| Enrolled::watching(list, &watch, number, place)));
+    }
+    let woken = park::wait_for_call(&watch, Reason::plain("one of several things (select)"), deadline);
+    drop(enrolled);
+    assert!(
+        woken != Woken::Refused,
+        "select! would have to wait in a destructor run by a panic or a kill; give it a `default` arm"
+    );
+    std::iter::from_fn(|| watch.next_call()).collect()
+}
+
+/// What has a `get` to select on.
+#[doc(hidden)]
+pub trait Getting {
+    type Arm<'a>: Arm
+    where
+        Self: 'a;
+    fn getting(&self) -> Self::Arm<'_>;
+}
+
+/// `item = queue.get()`
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Get<'a, T> {
+    queue: &'a Queue<T>,
+    taken: Option<Result<T, GetError>>,
+}
+
+impl<T> Getting for Queue<T> {
+    type Arm<'a>
+        = Get<'a, T>
+    where
+        T: 'a;
+
+    fn getting(&self) -> Get<'_, T> {
+        Get { queue: self, taken: None }
+    }
+}
+
+impl<T> Attempt for Get<'_, T> {
+    fn attempt(&mut self) -> bool {
+        self.taken = Some(self.queue.try_get()).filter(|got| !matches!(got, Err(GetError::Empty)));
+        self.taken.is_some()
+    }
+
+    fn list(&self) -> Option<&WaitList> {
+        Some(self.queue.getters())
+    }
+
+    fn pass_on(&self) {
+        if self.queue.is_ready() {
+            self.queue.getters().wake_one();
+        }
+    }
+}
+
+impl<T> Arm for Get<'_, T> {
+    type Output = Result<T, GetError>;
+
+    fn take(&mut self) -> Option<Self::Output> {
+        self.taken.take()
+    }
+}
+
+/// `value = result.get()`
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Value<'a, T>(&'a AsyncResult<T>);
+
+impl<T: Clone> Getting for AsyncResult<T> {
+    type Arm<'a>
+        = Value<'a, T>
+    where
+        T: 'a;
+
+    fn getting(&self) -> Value<'_, T> {
+        Value(self)
+    }
+}
+
+impl<T> Attempt for Value<'_, T> {
+    fn attempt(&mut self) -> bool {
+        self.0.is_set()
+    }
+
+    fn list(&self) -> Option<&WaitList> {
+        Some(self.0.waiters())
+    }
+}
+
+impl<T: Clone> Arm for Value<'_, T> {
+    type Output = T;
+
+    fn take(&mut self) -> Option<T> {
+        self.0.try_get()
+    }
+}
+
+/// `done = queue.put(item)`; the item is made when there is room for it.
+#[doc(hidden)]
+pub struct Put<'a, T, F> {
+    queue: &'a Queue<T>,
+    item: Option<F>,
+    taken: Option<Result<(), PutError<T>>>,
+}
+
+impl<T, F> fmt::Debug for Put<'_, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Put({:?})", self.queue)
+    }
+}
+
+#[doc(hidden)]
+pub fn putting<T, F: FnOnce() -> T>(queue: &Queue<T>, item: F) -> Put<'_, T, F> {
+    Put { queue, item: Some(item), taken: None }
+}
+
+impl<T, F: FnOnce() -> T> Attempt for Put<'_, T, F> {
+    fn attempt(&mut self) -> bool {
+        if self.queue.is_full() && !self.queue.is_closed() {
+            return false;
+        }
+        let Some(item) = self.item.take() else { return false };
+        // If making the item panics, the room is for the next in line.
+        struct PassOn<'a, T>(&'a Queue<T>);
+        impl<T> Drop for PassOn<'_, T> {
+            fn drop(&mut self) {
+                self.0.pass_on_room();
+            }
+        }
+        let pass_on = PassOn(self.queue);
+        let item = item();
+        std::mem::forget(pass_on);
+        self.taken = Some(self.queue.try_put(item));
+        true
+    }
+
+    fn list(&self) -> Option<&WaitList> {
+        Some(self.queue.putters())
+    }
+
+    fn pass_on(&self) {
+        self.queue.pass_on_room();
+    }
+}
+
+impl<T, F: FnOnce() -> T> Arm for Put<'_, T, F> {
+    type Output = Result<(), PutError<T>>;
+
+    fn take(&mut self) -> Option<Self::Output> {
+        self.taken.take()
+    }
+}
+
+/// `_ = event.wait()`, and of everything else that is [`Waitable`].
+#[doc(hidden)]
+pub struct Wait<'a>(&'a dyn Waitable, bool);
+
+impl fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_ready() { "Wait(ready)" } else { "Wait(not ready)" })
+    }
+}
+
+#[doc(hidden)]
+pub fn waiting(object: &dyn Waitable) -> Wait<'_> {
+    Wait(object, false)
+}
+
+impl Attempt for Wait<'_> {
+    fn attempt(&mut self) -> bool {
+        self.1 = self.0.is_ready();
+        self.1
+    }
+
+    fn list(&self) -> Option<&WaitList> {
+        Some(self.0.waiters())
+    }
+
+    fn pass_on(&self) {
+        if self.0.is_ready() {
+            self.0.waiters().wake_one();
+        }
+    }
+}
+
+impl Arm for Wait<'_> {
+    type Output = ();
+
+    fn take(&mut self) -> Option<()> {
+        // It takes nothing, so what it was called for is for the next in line.
+        std::mem::take(&mut self.1).then(|| self.pass_on())
+    }
+}
+
+/// `_ = semaphore.acquire()`
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Acquire<'a>(&'a Semaphore, bool);
+
+#[doc(hidden)]
+pub fn acquiring(semaphore: &Semaphore) -> Acquire<'_> {
+    Acquire(semaphore, false)
+}
+
+impl Attempt for Acquire<'_> {
+    fn attempt(&mut self) -> bool {
+        self.1 = self.0.try_acquire();
+        self.1
+    }
+
+    fn list(&self) -> Option<&WaitList> {
+        Some(self.0.waiters())
+    }
+
+    fn pass_on(&self) {
+        self.0.pass_on();
+    }
+}
+
+impl Arm for Acquire<'_> {
+    type Output = ();
+
+    fn take(&mut self) -> Option<()> {
+        std::mem::take(&mut self.1).then_some(())
+    }
+}
+
+/// `_ = after(duration)`
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct After(Deadline, bool);
+
+#[doc(hidden)]
+pub fn after(duration: Duration) -> After {
+    After(Deadline::after(Some(duration)), false)
+}
+
+impl Attempt for After {
+    fn attempt(&mut self) -> bool {
+        self.1 = self.0.has_come();
+        self.1
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.0
+    }
+}
+
+impl Arm for After {
+    type Output = ();
+
+    fn take(&mut self) -> Option<()> {
+        std::mem::take(&mut self.1).then_some(())
+    }
+}
+
+/// Waits for whichever comes first, takes it, and runs what belongs to it. The others lose nothing.
+///
+/// | arm | gives |
+/// |---|---|
+/// | `item = queue.get()` | `Result<T, GetError>` |
+/// | `done = queue.put(item)` | `Result<(), PutError<T>>`; the item is made when there is room |
+/// | `value = result.get()` | the value of an `AsyncResult` |
+/// | `_ = anything.wait()` | `()`: for an event, a greenlet, a job, a result, and everything [`Waitable`](crate::Waitable) |
+/// | `_ = semaphore.acquire()` | `()`: the permit is taken |
+/// | `_ = after(duration)` | `()` |
+/// | `default` | does not wait: runs if none of the others is ready; stands last |
+///
+/// The pattern must always match. What runs after `=>` may `break`, `continue`, `return` and use `?`, and is separated by a
+/// comma, which a block does not need. Arms that are ready at the same time take turns at being asked first.
+///
+/// **Switches**: unless an arm is ready or there is a `default`.
+///
+/// # Panics
+/// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever make an arm ready. Without a
+/// `default`, if it would have to wait in a destructor run by a panic or a kill.
+///
+/// # Examples
+/// ```
+/// use greenloop::{event::Event, queue::Queue, select, spawn};
+/// use std::time::Duration;
+///
+/// let (jobs, stop) = (Queue::unbounded(), Event::new());
+/// let worker = spawn({
+///     let (jobs, stop) = (jobs.clone(), stop.clone());
+///     move || {
+///         let mut done = Vec::new();
+///         loop {
+///             select! {
+///                 job = jobs.get() => done.push(job.unwrap()),
+///                 _ = stop.wait() => break,
+///                 _ = after(Duration::from_secs(30)) => panic!("nothing to do"),
+///             }
+///         }
+///         done
+///     }
+/// });
+/// jobs.put(1).unwrap();
+/// greenloop::yield_now();
+/// stop.set();
+/// assert_eq!(worker.join().unwrap(), [1]);
+/// ```
+#[macro_export]
+macro_rules! select {
+    // The entry: everything goes through `@arms` with the arms found so far.
+    (@arms [$($arms:tt)*] default => $body:expr $(,)?) => {
+        $crate::select!(@expand [$($arms)*] [false] [$body])
+    };
+    (@arms [$($arms:tt)+]) => {
+        $crate::select!(@expand [$($arms)*] [true] [::std::unreachable!("an arm has succeeded")])
+    };
+    (@arms [$($arms:tt)*] $value:pat = after($duration:expr) => $($rest:tt)+) => {
+        $crate::select!(@body [$($arms)*] [arm $value, $crate::wait::select::after($duration)] $($rest)+)
+    };
+    (@arms [$($arms:tt)*] $value:pat = $($rest:tt)+) => {
+        $crate::select!(@object [$($arms)*] [$value] [] $($rest)+)
+    };
+    // Before the last dot lies the object, after it the method.
+    (@object [$($arms:tt)*] [$value:pat] [$($object:tt)+] .get() => $($rest:tt)+) => {
+        $crate::select!(@body [$($arms)*] [arm $value, $crate::wait::select::Getting::getting(&$($object)+)] $($rest)+)
+    };
+    (@object [$($arms:tt)*] [$value:pat] [$($object:tt)+] .put($item:expr) => $($rest:tt)+) => {
+        $crate::select!(@body [$($arms)*] [arm $value, $crate::wait::select::putting(&$($object)+, || $item)] $($rest)+)
+    };
+    (@object [$($arms:tt)*] [$value:pat] [$($object:tt)+] .wait() => $($rest:tt)+) => {
+        $crate::select!(@body [$($arms)*] [arm $value, $crate::wait::select::waiting(&$($object)+)] $($rest)+)
+    };
+    (@object [$($arms:tt)*] [$value:pat] [$($object:tt)+] .acquire() => $($rest:tt)+) => {
+        $crate::select!(@body [$($arms)*] [arm $value, $crate::wait::select::acquiring(&$($object)+)] $($rest)+)
+    };
+    (@object [$($arms:tt)*] [$value:pat] [$($object:tt)*] $next:tt $($rest:tt)+) => {
+        $crate::select!(@object [$($arms)*] [$value] [$($object)* $next] $($rest)+)
+    };
+    (@body [$($arms:tt)*] [$($arm:tt)+] $body:block $(, $($rest:tt)*)?) => {
+        $crate::select!(@arms [$($arms)* [$($arm)+ => $body]] $($($rest)*)?)
+    };
+    (@body [$($arms:tt)*] [$($arm:tt)+] $body:block $($rest:tt)*) => {
+        $crate::select!(@arms [$($arms)* [$($arm)+ => $body]] $($rest)*)
+    };
+    (@body [$($arms:tt)*] [$($arm:tt)+] $body:expr $(, $($rest:tt)*)?) => {
+        $crate::select!(@arms [$($arms)* [$($arm)+ => $body]] $($($rest)*)?)
+    };
+    (@expand [$([$arm:ident $value:pat, $make:expr => $body:expr])*] [$wait:expr] [$default:expr]) => {{
+        $(let mut $arm = $make;)*
+        $crate::wait::select::choose(&mut [$(&mut $arm),*], $wait);
+        $(if let ::std::option::Option::Some(taken) = $crate::wait::select::Arm::take(&mut $arm) {
+            let $value = taken;
+            $body
+        } else)* {
+            $default
+        }
+    }};
+    ($($arms:tt)+) => {
+        $crate::select!(@arms [] $($arms)+)
+    };
+}

@@ -1,0 +1,56 @@
+//! What can be waited for together with others.
+
+#![allow(
+    private_interfaces,
+    reason = "nobody outside can name the lists and deadlines, nor implement the sealed traits"
+)]
+
+use crate::event::{AsyncResult, Event};
+use crate::greenlet::{Greenlet, Handle};
+use crate::lock::Semaphore;
+use crate::queue::Queue;
+use crate::threadpool::Job;
+use crate::waitlist::WaitList;
+
+/// Something that becomes ready: the end of a greenlet or of a thread-pool job, a set event, a result that has arrived, a permit
+/// that can be had, a queue that has an item or is closed.
+///
+/// It can be implemented only here; see [`wait`](crate::wait()) and [`iwait`](crate::iwait).
+pub trait Waitable: sealed::Listed {
+    /// Is it ready now? **Switches**: no.
+    fn is_ready(&self) -> bool;
+}
+
+pub(super) mod sealed {
+    use crate::waitlist::WaitList;
+
+    pub trait Listed {
+        fn waiters(&self) -> &WaitList;
+    }
+}
+
+macro_rules! waitable {
+    ($([$($generic:ident)?] $type:ty, $ready:expr, $waiters:expr;)*) => {$(
+        impl$(<$generic>)? sealed::Listed for $type {
+            fn waiters(&self) -> &WaitList {
+                $waiters(self)
+            }
+        }
+
+        impl$(<$generic>)? Waitable for $type {
+            fn is_ready(&self) -> bool {
+                $ready(self)
+            }
+        }
+    )*};
+}
+
+waitable! {
+    [] Handle, Handle::is_finished, Handle::joiners;
+    [T] Greenlet<T>, |g: &Greenlet<T>| g.is_finished(), Handle::joiners;
+    [] Event, Event::is_set, Event::waiters;
+    [T] AsyncResult<T>, AsyncResult::is_set, AsyncResult::waiters;
+    [] Semaphore, |s: &Semaphore| s.available() > 0, Semaphore::waiters;
+    [T] Queue<T>, |q: &Queue<T>| !q.is_empty() || q.is_closed(), Queue::getters;
+    [T] Job<T>, Job::is_finished, Job::waiters;
+}
