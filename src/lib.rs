@@ -51,6 +51,8 @@ mod reactor;
 pub mod server;
 mod stack;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod threadpool;
 mod timeout;
 mod unwind;

@@ -89,9 +89,16 @@ pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
         return false;
     }
     // The own deadline is no work that is left.
+    struct Idle<'a>(&'a Hub);
+    impl Drop for Idle<'_> {
+        fn drop(&mut self) {
+            self.0.idle_timers.set(0);
+        }
+    }
     hub.idle_timers.set(usize::from(deadline.0.is_some()));
+    let idle = Idle(hub);
     let woken = suspend(hub, &task, Reason::plain("all greenlets"), deadline);
-    hub.idle_timers.set(0);
+    drop(idle);
     match woken {
         Wake::NothingLeft => true,
         Wake::Interrupted => deliver(&task),
@@ -208,6 +215,8 @@ fn suspend(hub: &Hub, task: &Rc<Task>, reason: Reason, deadline: Deadline) -> Wa
 /// Leaves this stack until the running task's turn comes. The only call of `coro::suspend`.
 #[inline(always)]
 fn switch(hub: &Hub, is_root: bool) -> Result<(), NothingLeft> {
+    #[cfg(feature = "testing")]
+    hub.schedule.switches.set(hub.schedule.switches.get() + 1);
     if is_root {
         return hub.run_until_root();
     }

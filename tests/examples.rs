@@ -1,4 +1,5 @@
 //! Each example prints what its slide prints. They run as programs, as a user would run them.
+#![cfg(feature = "http")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom. A module may use those of its own group and of the groups before it.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["sys", "error", "unwind", "fifo"],
     &["stack"],
     &["coro"],
@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 12] = [
     &["net"],
     &["server"],
     &["http"],
+    &["testing"],
 ];
 
 /// Beside these two folders and `coro`, as `docs/rationale.md` says.

@@ -1,4 +1,5 @@
 //! In the steady state an exchange allocates nothing.
+#![cfg(feature = "http")]
 
 use greenloop::http::{Config, Request, Transport, serve_connection};
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,4 +1,5 @@
 //! HTTP connections from the first byte to the last, in memory. Ids are those of gevent's behaviours.
+#![cfg(feature = "http")]
 
 mod http_support;
 

@@ -1,4 +1,5 @@
 //! However the network cuts what a client sends, the server answers the same.
+#![cfg(feature = "http")]
 
 mod http_support;
 

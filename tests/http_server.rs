@@ -1,4 +1,5 @@
 //! The server over real sockets.
+#![cfg(feature = "http")]
 
 use greenloop::http::{Request, Server};
 use std::io::{Read, Write};

@@ -68,6 +68,9 @@ pub(crate) fn plan(response: &Response, reply: Reply) -> Result<Delivery, String
 }
 
 fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
+    if headers.is_empty() {
+        return Ok(None);
+    }
     let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -81,7 +84,8 @@ fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
 
 /// Whether the handler wants the connection closed after its response.
 pub(crate) fn asks_to_close(headers: &HeaderMap) -> bool {
-    headers.get_all(header::CONNECTION).iter().any(|value| has_token(value.as_bytes(), b"close"))
+    !headers.is_empty()
+        && headers.get_all(header::CONNECTION).iter().any(|value| has_token(value.as_bytes(), b"close"))
 }
 
 /// Appends the head of a response.

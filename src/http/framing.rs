@@ -117,7 +117,7 @@ impl Fields {
     }
 
     fn add_host(&mut self, value: &[u8]) -> Result<(), HttpError> {
-        let sound = value.iter().all(|b| b.is_ascii_graphic() && !b"/\\?#@,<>\"".contains(b));
+        let sound = value.iter().all(|&b| IN_HOST[usize::from(b)]);
         if std::mem::replace(&mut self.host, true) || !sound { Err(HttpError::Host) } else { Ok(()) }
     }
 
@@ -135,6 +135,17 @@ impl Fields {
         Ok(())
     }
 }
+
+/// The bytes of which a `Host` may be made: all visible ones but those that would begin another part of a URL.
+static IN_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = b'!';
+    while b <= b'~' {
+        table[b as usize] = !matches!(b, b'/' | b'\\' | b'?' | b'#' | b'@' | b',' | b'<' | b'>' | b'"');
+        b += 1;
+    }
+    table
+};
 
 /// The members of a comma-separated list without the blanks around them.
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {

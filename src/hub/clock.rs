@@ -1,4 +1,4 @@
-//! The hub's clock: nanoseconds since the hub was made, on the monotonic clock of the system.
+//! The hub's clock: nanoseconds since the hub was made, on the monotonic clock of the system, or on a virtual one.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -14,18 +14,37 @@ pub(crate) fn nanos(duration: Duration) -> Option<u64> {
 pub(crate) struct Clock {
     start: Instant,
     recent: Cell<u64>,
+    /// Does time stand still, until somebody moves it?
+    #[cfg(feature = "testing")]
+    is_virtual: Cell<bool>,
+    /// How far virtual time is ahead of real time.
+    #[cfg(feature = "testing")]
+    ahead: Cell<u64>,
 }
 
 impl Clock {
     pub(crate) fn new() -> Clock {
-        Clock { start: Instant::now(), recent: Cell::new(0) }
+        Clock {
+            start: Instant::now(),
+            recent: Cell::new(0),
+            #[cfg(feature = "testing")]
+            is_virtual: Cell::new(false),
+            #[cfg(feature = "testing")]
+            ahead: Cell::new(0),
+        }
     }
 
     #[inline]
     pub(crate) fn now(&self) -> u64 {
+        #[cfg(feature = "testing")]
+        if self.is_virtual.get() {
+            return self.recent.get();
+        }
         let elapsed = self.start.elapsed();
         // 584 years fit.
         let now = elapsed.as_secs() * NANOS_PER_SEC + u64::from(elapsed.subsec_nanos());
+        #[cfg(feature = "testing")]
+        let now = now.saturating_add(self.ahead.get());
         self.recent.set(now);
         now
     }
@@ -34,5 +53,27 @@ impl Clock {
     #[inline]
     pub(crate) fn recent(&self) -> u64 {
         self.recent.get()
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Clock {
+    pub(crate) fn is_virtual(&self) -> bool {
+        self.is_virtual.get()
+    }
+
+    /// Stops the clock, or lets it go on from where it stands: time never goes back.
+    pub(crate) fn set_virtual(&self, on: bool) {
+        let now = self.now();
+        self.is_virtual.set(on);
+        if !on {
+            self.ahead.set(0);
+            self.ahead.set(now.saturating_sub(self.now()));
+        }
+    }
+
+    /// Moves virtual time.
+    pub(crate) fn jump_to(&self, then: u64) {
+        self.recent.set(then.max(self.recent.get()));
     }
 }

@@ -9,12 +9,12 @@ mod current;
 mod deadlock;
 mod inbox;
 mod outside;
+mod schedule;
 mod task;
 pub(crate) mod timers;
 mod turn;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,9 +24,11 @@ use slab::Slab;
 
 use crate::reactor::Reactor;
 use crate::stack::StackPool;
+use crate::sys;
 use clock::Clock;
 pub(crate) use inbox::{Inbox, Message};
 pub(crate) use outside::{Completion, Outside};
+use schedule::Schedule;
 pub(crate) use task::{Object, Park, Reason, State, Task, Wake};
 use timers::{TimerKey, Timers};
 pub(crate) use turn::NothingLeft;
@@ -45,11 +47,11 @@ pub(crate) struct Hub {
     root: Rc<Task>,
     /// Who runs just now.
     running: RefCell<Rc<Task>>,
-    ready: RefCell<VecDeque<Rc<Task>>>,
+    pub(crate) schedule: Schedule,
     /// Every greenlet that has not ended. This is what keeps a parked one alive.
     live: RefCell<Slab<Rc<Task>>>,
     timers: RefCell<Timers<Alarm>>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     pub(crate) reactor: Reactor,
     pub(crate) stacks: StackPool,
     /// Always there, until the hub is abandoned.
@@ -59,6 +61,7 @@ pub(crate) struct Hub {
     /// Resumptions left until the hub looks at timers and descriptors again.
     until_poll: Cell<u32>,
     batch_start: Cell<u64>,
+    last_trim: Cell<u64>,
     /// Timers that are armed but are no reason to go on: with these alone nothing is left to do.
     pub(crate) idle_timers: Cell<usize>,
     /// Input and output operations the running task may still do before it lets others run.
@@ -79,7 +82,7 @@ impl Hub {
         Hub {
             running: RefCell::new(root.clone()),
             root,
-            ready: RefCell::new(VecDeque::new()),
+            schedule: Schedule::new(),
             live: RefCell::new(Slab::new()),
             timers: RefCell::new(Timers::new()),
             clock: Clock::new(),
@@ -90,6 +93,7 @@ impl Hub {
             next_id: Cell::new(1),
             until_poll: Cell::new(turn::BATCH),
             batch_start: Cell::new(0),
+            last_trim: Cell::new(0),
             idle_timers: Cell::new(0),
             io_budget: Cell::new(IO_BUDGET),
         }
@@ -121,7 +125,7 @@ impl Hub {
     pub(crate) fn schedule(&self, task: &Rc<Task>) {
         if task.state.get() == State::Fresh {
             task.state.set(State::Ready);
-            self.ready.borrow_mut().push_back(task.clone());
+            self.schedule.push(task.clone());
         }
     }
 
@@ -133,7 +137,7 @@ impl Hub {
         }
         task.state.set(State::Ready);
         task.wake.set(wake);
-        self.ready.borrow_mut().push_back(task.clone());
+        self.schedule.push(task.clone());
         true
     }
 
@@ -142,7 +146,7 @@ impl Hub {
     pub(crate) fn requeue(&self, task: Rc<Task>) {
         task.state.set(State::Ready);
         task.wake.set(Wake::Notified);
-        self.ready.borrow_mut().push_back(task);
+        self.schedule.push(task);
     }
 
     /// Asks for the end of a task. It is delivered when the task parks or is parked, unless it is shielded.
@@ -192,12 +196,31 @@ impl Hub {
     /// The thread ends while greenlets live: they are forgotten with their stacks, after the jobs that borrow from them. A wake-up by a destructor that runs
     /// later, when the thread may have another hub, must not bring one back.
     fn abandon(&self) {
-        self.wait_for_borrowers();
+        // At the end of the process nobody waits for a job that may block for long.
+        if !sys::thread::is_main() {
+            self.wait_for_borrowers();
+        }
         for (_, task) in self.live.borrow().iter() {
             task.state.set(State::Forgotten);
         }
         self.root.state.set(State::Forgotten);
         self.reactor.close();
         self.inbox.take();
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Hub {
+    /// Kills every greenlet whose number is higher, and runs until they are dead; those that cannot end are left.
+    pub(crate) fn kill_younger_than(&self, id: u64) {
+        let younger: Vec<_> =
+            self.live.borrow().iter().map(|(_, task)| task.clone()).filter(|task| task.id > id).collect();
+        for task in &younger {
+            self.kill(task);
+        }
+        while younger.iter().any(|task| task.state.get() == State::Ready) {
+            self.requeue(self.running());
+            let _ = self.run_until_root();
+        }
     }
 }

@@ -24,6 +24,9 @@ const CLOCK_EVERY: u32 = 8;
 /// A batch that has taken so long is cut short.
 const BATCH_NANOS: u64 = 500_000;
 
+/// The memory of free stacks is given back at most so often, a bounded number at a time.
+const TRIM_EVERY_NANOS: u64 = 10_000_000;
+
 /// Why the loop has stopped without the root being woken: nothing is left that could wake anybody.
 pub(crate) struct NothingLeft;
 
@@ -35,7 +38,7 @@ impl Hub {
     pub(crate) fn run_until_root(&self) -> Result<(), NothingLeft> {
         loop {
             while self.until_poll.get() > 0 {
-                let Some(task) = self.ready.borrow_mut().pop_front() else { break };
+                let Some(task) = self.schedule.pop() else { break };
                 self.until_poll.set(self.until_poll.get() - 1);
                 if task.is_root {
                     task.state.set(State::Running);
@@ -88,9 +91,9 @@ impl Hub {
 
     /// Looks at descriptors, messages and timers, and sleeps before if nobody is ready.
     fn poll(&self) -> Result<(), NothingLeft> {
-        let idle = self.ready.borrow().is_empty();
+        let idle = self.schedule.is_empty();
         if idle {
-            self.stacks.trim();
+            self.trim_stacks();
             self.sleep()?;
         } else if self.reactor.is_watching() {
             self.reactor.poll(Some(Duration::ZERO));
@@ -102,6 +105,15 @@ impl Hub {
         Ok(())
     }
 
+    /// Idle turns may be a few microseconds long and follow each other closely; giving memory back takes longer.
+    fn trim_stacks(&self) {
+        let now = self.recent();
+        if now - self.last_trim.get() >= TRIM_EVERY_NANOS {
+            self.last_trim.set(now);
+            self.stacks.trim();
+        }
+    }
+
     fn sleep(&self) -> Result<(), NothingLeft> {
         let outside = !self.outside.borrow().is_empty();
         let timed = self.timers.borrow().len() > self.idle_timers.get();
@@ -109,6 +121,11 @@ impl Hub {
             return Err(NothingLeft);
         }
         let next = self.timers.borrow_mut().next_deadline();
+        #[cfg(feature = "testing")]
+        if self.clock.is_virtual() && !outside {
+            self.jump(next);
+            return Ok(());
+        }
         let timeout = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())));
         match self.inbox.borrow().as_ref().filter(|_| outside) {
             None => self.reactor.poll(timeout),
@@ -119,6 +136,16 @@ impl Hub {
             Some(_) => self.reactor.poll(Some(Duration::ZERO)),
         }
         Ok(())
+    }
+
+    /// Everybody is parked and time is virtual: if no descriptor has anything to say, the next timer is due at once.
+    #[cfg(feature = "testing")]
+    fn jump(&self, next: Option<u64>) {
+        let Some(next) = next else { return self.reactor.poll(None) };
+        self.reactor.poll(Some(Duration::ZERO));
+        if self.schedule.is_empty() {
+            self.clock.jump_to(next);
+        }
     }
 
     fn ring_alarms(&self, now: u64) {

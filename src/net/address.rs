@@ -50,10 +50,11 @@ fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let lookup = || std::net::ToSocketAddrs::to_socket_addrs(&(host, port)).map(Vec::from_iter);
-    threadpool()
-        .apply(lookup)
-        .map_err(|error| with_context(error, format!("cannot resolve the name `{host}`")))
+    // Not `apply`: a lookup may take long, and a greenlet that is killed or out of time does not wait for it.
+    let name = host.to_string();
+    let lookup = move || std::net::ToSocketAddrs::to_socket_addrs(&(name, port)).map(Vec::from_iter);
+    let found = threadpool().spawn(lookup).join().unwrap_or_else(|error| Err(io::Error::other(error)));
+    found.map_err(|error| with_context(error, format!("cannot resolve the name `{host}`")))
 }
 
 impl ToSocketAddrs for str {

@@ -77,8 +77,8 @@ where
     let fed = unwind::catch(|| {
         for item in items {
             let (f, number, report) = (f.clone(), count, Report::new(count, results.clone()));
-            let job = pool.spawn(move || report.give(unwind::catch(|| f(item))));
             count = number + 1;
+            let job = pool.spawn(move || report.give(unwind::catch(|| f(item))));
             jobs.add(job.handle());
         }
     });

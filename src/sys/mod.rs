@@ -7,3 +7,4 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod overflow;
 pub(crate) mod socket;
+pub(crate) mod thread;

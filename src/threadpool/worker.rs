@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::mem;
 use std::ptr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -106,8 +107,8 @@ impl Workers {
         loop {
             while let Some(Errand { work, completion }) = self.errands.pop() {
                 // A panic of the call itself is caught and kept with its result; this one comes from the destructor of a
-                // result that nobody wants. The panic hook has reported it.
-                let _ = unwind::catch(work);
+                // result that nobody wants. The panic hook has reported it; what it threw might panic when dropped.
+                mem::forget(unwind::catch(work));
                 drop(completion);
             }
             if !self.rest() {

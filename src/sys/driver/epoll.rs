@@ -79,7 +79,7 @@ impl Driver {
             let failed = flags & (libc::EPOLLHUP | libc::EPOLLERR) as u32 != 0;
             ready(Ready {
                 token,
-                readable: failed || flags & (libc::EPOLLIN | libc::EPOLLRDHUP) as u32 != 0,
+                readable: failed || flags & (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI) as u32 != 0,
                 writable: failed || flags & libc::EPOLLOUT as u32 != 0,
                 more: failed || flags & (libc::EPOLLRDHUP | libc::EPOLLPRI) as u32 != 0,
             });

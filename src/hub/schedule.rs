@@ -1,0 +1,71 @@
+//! Who is next: the oldest, or, in tests, whoever a seeded generator draws.
+
+#[cfg(feature = "testing")]
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::Task;
+
+/// Tasks that are ready to run.
+pub(crate) struct Schedule {
+    ready: RefCell<VecDeque<Rc<Task>>>,
+    /// The state of the generator while the order is drawn.
+    #[cfg(feature = "testing")]
+    seed: Cell<Option<u64>>,
+    /// How often a greenlet of this thread, or its root, has left its stack for the hub.
+    #[cfg(feature = "testing")]
+    pub(crate) switches: Cell<u64>,
+}
+
+impl Schedule {
+    pub(super) fn new() -> Schedule {
+        Schedule {
+            ready: RefCell::new(VecDeque::new()),
+            #[cfg(feature = "testing")]
+            seed: Cell::new(None),
+            #[cfg(feature = "testing")]
+            switches: Cell::new(0),
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&self, task: Rc<Task>) {
+        self.ready.borrow_mut().push_back(task);
+    }
+
+    #[inline]
+    pub(super) fn pop(&self) -> Option<Rc<Task>> {
+        #[cfg(feature = "testing")]
+        if let Some(state) = self.seed.get() {
+            return self.draw(state);
+        }
+        self.ready.borrow_mut().pop_front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.borrow().is_empty()
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Schedule {
+    /// Draws the order from now on, or no longer; gives back what held before.
+    pub(crate) fn set_seed(&self, seed: Option<u64>) -> Option<u64> {
+        self.seed.replace(seed)
+    }
+
+    fn draw(&self, state: u64) -> Option<Rc<Task>> {
+        let mut ready = self.ready.borrow_mut();
+        // SplitMix64: equal seeds give equal orders on every machine.
+        let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.seed.set(Some(state));
+        let mut random = state;
+        random = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        random = (random ^ (random >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        random ^= random >> 31;
+        let count = ready.len() as u64;
+        if count == 0 { None } else { ready.remove((random % count) as usize) }
+    }
+}

@@ -1,0 +1,61 @@
+//! Virtual time.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::hub::Hub;
+
+thread_local! {
+    /// When the innermost `virtual_time` began.
+    static BEGINNING: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Runs `f` while the clock of this thread's hub stands still, except that it jumps to the next timer whenever everybody is
+/// parked. So sleeps and timeouts take no real time, and last exactly as long as they say.
+///
+/// Real things still take real time: while a thread-pool job runs the clock waits for it. Descriptors are
+/// asked before each jump, but what is on its way between two sockets may be overtaken: use [`duplex`](super::duplex()). Afterwards the
+/// clock goes on from where it stands, so timers that are left keep their distance.
+///
+/// **Switches**: if `f` does.
+///
+/// # Examples
+/// ```
+/// use greenloop::{Elapsed, sleep, testing, timeout};
+/// use std::time::Duration;
+///
+/// let hour = Duration::from_secs(3600);
+/// testing::virtual_time(|| {
+///     assert_eq!(timeout(hour, || sleep(hour * 2)), Err(Elapsed));
+///     assert_eq!(testing::elapsed(), hour);
+/// });
+/// ```
+pub fn virtual_time<T>(f: impl FnOnce() -> T) -> T {
+    struct Restore {
+        was_virtual: bool,
+        beginning: Option<u64>,
+    }
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            Hub::current().clock.set_virtual(self.was_virtual);
+            BEGINNING.set(self.beginning);
+        }
+    }
+    let hub = Hub::current();
+    let was_virtual = hub.clock.is_virtual();
+    hub.clock.set_virtual(true);
+    let _restore = Restore { was_virtual, beginning: BEGINNING.replace(Some(hub.now())) };
+    f()
+}
+
+/// The virtual time that has passed since the innermost [`virtual_time`] began. **Switches**: no.
+///
+/// # Panics
+/// Outside [`virtual_time`].
+#[track_caller]
+pub fn elapsed() -> Duration {
+    match BEGINNING.get() {
+        Some(beginning) => Duration::from_nanos(Hub::current().now() - beginning),
+        None => panic!("testing::elapsed has a meaning only inside testing::virtual_time"),
+    }
+}

@@ -1,0 +1,300 @@
+//! The tools for tests, tested.
+
+use greenloop::event::Event;
+use greenloop::lock::Semaphore;
+use greenloop::queue::Queue;
+use greenloop::testing::{
+    assert_no_switch, assert_switches, duplex, elapsed, for_each_seed, virtual_time, wait_all_parked,
+    with_seed,
+};
+use greenloop::{
+    Elapsed, join_all, shield, sleep, spawn, spawn_later, threadpool, timeout, wait_all, yield_now,
+};
+use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn days_pass_in_no_time_and_to_the_nanosecond() {
+    let start = Instant::now();
+    virtual_time(|| {
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let sleepers = [86_400_u64, 1, 3_600].map(|seconds| {
+            let log = log.clone();
+            spawn(move || {
+                sleep(SECOND * seconds as u32 + Duration::from_nanos(seconds));
+                log.borrow_mut().push((seconds, elapsed()));
+            })
+        });
+        join_all(sleepers);
+        let expected = [1, 3_600, 86_400].map(|s| (s, SECOND * s as u32 + Duration::from_nanos(s)));
+        assert_eq!(*log.borrow(), expected);
+    });
+    assert!(start.elapsed() < SECOND * 10);
+}
+
+#[test]
+fn a_timeout_expires_before_or_after_an_event_as_the_clock_says() {
+    virtual_time(|| {
+        // At the same instant the timeout wins: the other timer only starts the greenlet that will set the event.
+        for (set_after, expected) in [(9, Ok(())), (10, Err(Elapsed)), (11, Err(Elapsed))] {
+            let event = Event::new();
+            let setter = spawn_later(SECOND * set_after, {
+                let event = event.clone();
+                move || event.set()
+            });
+            assert_eq!(timeout(SECOND * 10, || event.wait()), expected);
+            setter.wait();
+        }
+    });
+}
+
+#[test]
+fn time_goes_on_from_where_it_stands() {
+    let event = Event::new();
+    let later = virtual_time(|| {
+        let later = spawn_later(SECOND * 3600, {
+            let event = event.clone();
+            move || event.set()
+        });
+        sleep(SECOND * 3599 + SECOND * 9 / 10);
+        later
+    });
+    assert!(!event.is_set());
+    let start = Instant::now();
+    later.join().unwrap();
+    assert!(event.is_set() && start.elapsed() < SECOND * 30);
+    virtual_time(|| assert_eq!(elapsed(), Duration::ZERO));
+}
+
+#[test]
+fn real_work_is_waited_for() {
+    virtual_time(|| {
+        let job = spawn(|| threadpool().apply(|| std::thread::sleep(Duration::from_millis(20))));
+        let sleeper = spawn(|| sleep(SECOND * 60));
+        yield_now();
+        job.join().unwrap();
+        assert!(elapsed() < SECOND * 60, "the clock jumped over a job that was running");
+        sleeper.join().unwrap();
+        assert_eq!(elapsed(), SECOND * 60);
+    });
+}
+
+#[test]
+fn elapsed_outside_virtual_time_says_so() {
+    let payload = catch_unwind(elapsed).unwrap_err();
+    assert!(payload.downcast_ref::<&str>().unwrap().contains("virtual_time"));
+}
+
+fn order(seed: u64) -> Vec<u32> {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    with_seed(seed, || {
+        let all = (0..10).map(|n| {
+            let log = log.clone();
+            spawn(move || {
+                (0..3).for_each(|_| {
+                    log.borrow_mut().push(n);
+                    yield_now()
+                })
+            })
+        });
+        join_all(all);
+    });
+    log.take()
+}
+
+#[test]
+fn equal_seeds_give_equal_orders_and_others_give_others() {
+    let orders: Vec<_> = (0..20).map(order).collect();
+    for (seed, expected) in orders.iter().enumerate() {
+        assert_eq!(order(seed as u64), *expected);
+    }
+    let mut different = orders.clone();
+    different.sort();
+    different.dedup();
+    assert!(different.len() > 15);
+}
+
+#[test]
+fn without_a_seed_the_order_is_that_of_arrival() {
+    order(1);
+    let log = Rc::new(RefCell::new(Vec::new()));
+    join_all((0..10).map(|n| {
+        let log = log.clone();
+        spawn(move || log.borrow_mut().push(n))
+    }));
+    assert_eq!(*log.borrow(), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_race_is_found_by_some_seed_and_left_overs_are_killed() {
+    let (runs, dropped) = (Cell::new(0), Rc::new(Cell::new(0)));
+    struct Left(Rc<Cell<u32>>);
+    impl Drop for Left {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        for_each_seed(1000, || {
+            runs.set(runs.get() + 1);
+            let left = Left(dropped.clone());
+            spawn(move || {
+                Event::new().wait();
+                drop(left)
+            });
+            // Read, wait, write: a lost update.
+            let account = Rc::new(Cell::new(0));
+            join_all((0..2).map(|_| {
+                let account = account.clone();
+                spawn(move || {
+                    let before = account.get();
+                    if before == 0 {
+                        yield_now()
+                    }
+                    account.set(before + 1);
+                })
+            }));
+            assert_eq!(account.get(), 2, "lost update");
+        });
+    }));
+    assert!(found.is_err());
+    assert!(runs.get() < 1000);
+    assert_eq!(dropped.get(), runs.get());
+}
+
+#[test]
+fn a_left_over_that_cannot_be_killed_does_not_hang() {
+    for_each_seed(3, || {
+        spawn(|| shield(|| Event::new().wait()));
+        yield_now();
+    });
+}
+
+#[test]
+fn nothing_is_lost_whatever_the_order() {
+    // QU41, QU42, LO16: over 2,000 orders with kills and timeouts.
+    for_each_seed(2000, || {
+        let (queue, permits) = (Queue::bounded(2), Semaphore::new(2));
+        let (put, got) = (Rc::new(Cell::new(0_u32)), Rc::new(Cell::new(0_u32)));
+        let putters: Vec<_> = (0..4)
+            .map(|_| {
+                let (queue, permits, put) = (queue.clone(), permits.clone(), put.clone());
+                spawn(move || {
+                    for item in 0..4 {
+                        permits.acquire();
+                        let done = timeout(SECOND * item, || queue.put(item));
+                        permits.release();
+                        if let Ok(Ok(())) = done {
+                            put.set(put.get() + 1);
+                        }
+                        sleep(SECOND);
+                    }
+                })
+            })
+            .collect();
+        let getters: Vec<_> = (0..3)
+            .map(|patience| {
+                let (queue, got) = (queue.clone(), got.clone());
+                spawn(move || {
+                    while queue.get_timeout(SECOND * (1 + patience)).is_ok() {
+                        got.set(got.get() + 1);
+                    }
+                })
+            })
+            .collect();
+        sleep(SECOND * 2);
+        getters[0].kill();
+        join_all(putters);
+        join_all(getters);
+        assert_eq!(got.get() + queue.len() as u32, put.get());
+        assert_eq!(permits.available(), 2);
+    });
+}
+
+#[test]
+fn guards_tell_what_has_switched() {
+    assert_no_switch(|| Event::new().is_set());
+    assert_switches(yield_now);
+    assert!(catch_unwind(|| assert_no_switch(yield_now)).is_err());
+    assert!(catch_unwind(|| assert_switches(|| ())).is_err());
+    // LO17, GL11: neither a release nor a spawn switches.
+    let permits = Semaphore::new(0);
+    assert_no_switch(|| {
+        permits.release();
+        spawn(|| ())
+    });
+    wait_all();
+}
+
+#[test]
+fn wait_all_parked_lets_everybody_come_to_rest() {
+    let (event, passed) = (Event::new(), Rc::new(Cell::new(0)));
+    for _ in 0..3 {
+        let (event, passed) = (event.clone(), passed.clone());
+        spawn(move || {
+            (0..5).for_each(|_| yield_now());
+            event.wait();
+            passed.set(passed.get() + 1)
+        });
+    }
+    wait_all_parked();
+    assert!(format!("{event:?}").contains("3 waiting"));
+    event.set();
+    wait_all_parked();
+    assert_eq!(passed.get(), 3);
+}
+
+#[test]
+fn a_connection_in_memory_carries_both_ways_ends_and_breaks() {
+    let (client, server) = duplex(3);
+    let echo = spawn(move || {
+        let mut server = &server;
+        let mut bytes = [0; 2];
+        loop {
+            match server.read(&mut bytes).unwrap() {
+                0 => break,
+                count => server.write_all(&bytes[..count]).unwrap(),
+            }
+        }
+    });
+    let client = Rc::new(client);
+    let writer = spawn({
+        let client = client.clone();
+        move || {
+            (&*client).write_all(b"there and back").unwrap();
+            client.shutdown_write()
+        }
+    });
+    let mut text = String::new();
+    (&*client).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "there and back");
+    join_all([echo, writer]);
+    assert_eq!((&*client).write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+
+    let (mut client, server) = duplex(1);
+    let blocked = spawn(move || client.write_all(b"xy").unwrap_err().kind());
+    yield_now();
+    drop(server);
+    assert_eq!(blocked.join().unwrap(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn a_kill_at_a_connection_in_memory_loses_no_byte() {
+    let (client, mut server) = duplex(2);
+    let client = Rc::new(client);
+    let reader = spawn({
+        let client = client.clone();
+        move || (&*client).read(&mut [0; 8]).unwrap()
+    });
+    yield_now();
+    reader.kill();
+    server.write_all(b"ab").unwrap();
+    let mut bytes = [0; 2];
+    (&*client).read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"ab");
+}
