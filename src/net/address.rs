@@ -53,7 +53,8 @@ fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     // Not `apply`: a lookup may take long, and a greenlet that is killed or out of time does not wait for it.
     let name = host.to_string();
     let lookup = move || std::net::ToSocketAddrs::to_socket_addrs(&(name, port)).map(Vec::from_iter);
-    let found = threadpool().spawn(lookup).join().unwrap_or_else(|error| Err(io::Error::other(error)));
+    let found =
+        threadpool().spawn(lookup).join().unwrap_or_else(|error| Err(io::Error::other(error.to_string())));
     found.map_err(|error| with_context(error, format!("cannot resolve the name `{host}`")))
 }
 
