@@ -67,11 +67,14 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|group| group.contains(&module))
 }
 
-/// The modules of this crate that the code names.
+/// The modules of this crate that the code names, macros apart.
 fn uses(code: &str) -> Vec<String> {
     let after = code.match_indices("crate::").map(|(at, _)| &code[at + "crate::".len()..]);
-    let names = after.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
-    names.filter(|name: &String| !name.is_empty()).collect()
+    let names = after.map(|rest| {
+        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        (rest[name.len()..].starts_with('!'), name)
+    });
+    names.filter(|(is_macro, name)| !is_macro && !name.is_empty()).map(|(_, name)| name).collect()
 }
 
 /// What is wrong with the imports of one file.
