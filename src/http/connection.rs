@@ -142,8 +142,14 @@ impl Connection<'_> {
                     Err(_) => return Ok(Received::Fault(HttpError::HeadTimeout)),
                 },
             };
+            if is_silent && self.io.transport().is_stopping() {
+                return Ok(Received::Nothing);
+            }
+            self.io.transport().set_idle(is_silent);
             // Room for the empty line that may precede the head.
-            match self.io.fill(timeout, limits.max_head + 2) {
+            let filled = self.io.fill(timeout, limits.max_head + 2);
+            self.io.transport().set_idle(false);
+            match filled {
                 Ok(0) if is_silent => return Ok(Received::Nothing),
                 Ok(0) => return Ok(Received::Fault(HttpError::Truncated)),
                 Ok(_) => {}
@@ -175,6 +181,7 @@ impl Connection<'_> {
         }
         let keep_alive = is_sound
             && framing.keep_alive
+            && !body.io().transport().is_stopping()
             && limits.max_requests.is_none_or(|most| self.served < most)
             && body.may_be_skipped(limits.max_discard);
         let reply = Reply {

@@ -118,6 +118,10 @@ impl<T: Transport + ?Sized> Io<T> {
         }
     }
 
+    pub(crate) fn transport(&self) -> &T {
+        &self.transport
+    }
+
     /// Sends what was gathered, then reads once into the input buffer, which grows up to `limit` bytes. Gives
     /// how many bytes came; 0 is the end.
     pub(crate) fn fill(&mut self, timeout: Option<Duration>, limit: usize) -> io::Result<usize> {

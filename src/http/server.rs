@@ -8,9 +8,12 @@ use super::response::Handler;
 use super::transport::Transport;
 use crate::net::{TcpStream, ToSocketAddrs};
 use crate::server::{Builder, StreamServer};
+use slab::Slab;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// An HTTP server that is bound to its address and not yet running.
@@ -72,7 +75,7 @@ impl Server {
     /// # Errors
     /// Those of the listening socket.
     pub fn serve(self, handler: impl Handler + 'static) -> io::Result<()> {
-        self.into_stream_server(handler).serve_forever()
+        self.start(handler)?.serve_forever()
     }
 
     /// Starts serving in the background. The server ends with [`RunningServer::stop`].
@@ -94,19 +97,18 @@ impl Server {
     /// # }
     /// ```
     pub fn start(self, handler: impl Handler + 'static) -> io::Result<RunningServer> {
-        let server = self.into_stream_server(handler);
+        let (config, gate) = (self.config, Rc::new(Gate::default()));
+        let server = self.builder.handle({
+            let gate = gate.clone();
+            move |stream, peer| {
+                // Responses are gathered here: nothing is gained by waiting for more.
+                stream.set_nodelay(true)?;
+                let socket = Socket { stream, peer, gate: gate.clone(), place: Cell::new(None) };
+                serve_connection(socket, &handler, &config)
+            }
+        });
         server.start()?;
-        Ok(RunningServer { server })
-    }
-
-    fn into_stream_server(self, handler: impl Handler + 'static) -> StreamServer {
-        let config = self.config;
-        self.builder.handle(move |stream, peer| {
-            // Responses are gathered here: nothing is gained by waiting for more. A socket that refuses is
-            // gone already, as the first read will find.
-            let _ = stream.set_nodelay(true);
-            serve_connection(Socket { stream, peer }, &handler, &config)
-        })
+        Ok(RunningServer { server, gate })
     }
 }
 
@@ -121,6 +123,7 @@ impl fmt::Debug for Server {
 #[derive(Clone)]
 pub struct RunningServer {
     server: StreamServer,
+    gate: Rc<Gate>,
 }
 
 impl RunningServer {
@@ -135,10 +138,12 @@ impl RunningServer {
         self.server.serve_forever()
     }
 
-    /// Accepts no more connections, gives those that are open `grace` to end, then kills them.
+    /// Accepts no more connections, ends those at once that are between two requests, gives the others `grace` to finish
+    /// the one they are in, then kills them.
     ///
     /// **Switches**: yes, until all have ended.
     pub fn stop(&self, grace: Duration) {
+        self.gate.close();
         self.server.stop(grace);
     }
 
@@ -157,10 +162,37 @@ impl fmt::Debug for RunningServer {
     }
 }
 
+/// Knows which connections of a server are between two requests.
+#[derive(Default)]
+struct Gate {
+    is_closed: Cell<bool>,
+    idle: RefCell<Slab<TcpStream>>,
+}
+
+impl Gate {
+    /// Ends the waits of idle connections: they read the end of the stream.
+    fn close(&self) {
+        self.is_closed.set(true);
+        for (_, stream) in self.idle.borrow().iter() {
+            // Fails only if the connection is broken, and then it ends as well.
+            let _ = stream.shutdown(Shutdown::Read);
+        }
+    }
+}
+
 /// A socket with the address it was accepted from, so that nobody asks the system again.
 struct Socket {
     stream: TcpStream,
     peer: SocketAddr,
+    gate: Rc<Gate>,
+    /// Where it stands among the idle ones.
+    place: Cell<Option<usize>>,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.set_idle(false);
+    }
 }
 
 impl Read for Socket {
@@ -194,6 +226,25 @@ impl Transport for Socket {
 
     fn shutdown_write(&self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
+    }
+
+    fn set_idle(&self, is_idle: bool) {
+        let mut idle = self.gate.idle.borrow_mut();
+        match (is_idle, self.place.get()) {
+            (true, None) => {
+                let stream = self.stream.try_clone();
+                self.place.set(stream.ok().map(|stream| idle.insert(stream)));
+            }
+            (false, Some(place)) => {
+                idle.remove(place);
+                self.place.set(None);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.gate.is_closed.get()
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {

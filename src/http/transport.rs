@@ -73,6 +73,17 @@ pub trait Transport: Read + Write {
     /// Whatever the transport reports; it is taken to mean that the peer is gone.
     fn shutdown_write(&self) -> io::Result<()>;
 
+    /// Called with true before the connection waits for a request of which nothing has come yet, and with false when that
+    /// wait has ended. A server that stops can end such waits at once.
+    fn set_idle(&self, is_idle: bool) {
+        let _ = is_idle;
+    }
+
+    /// Is the server being stopped? The connection then ends with the request that it is in.
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
     /// The address of the peer, if the transport has such a thing.
     fn peer_addr(&self) -> Option<SocketAddr>;
 }

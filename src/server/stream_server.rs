@@ -91,14 +91,18 @@ impl StreamServer {
         if inner.acceptor.borrow().is_some() {
             return Ok(());
         }
-        let Some(bound) = inner.bound.borrow_mut().take() else {
+        // The address stays taken if this fails, for another attempt.
+        let bound = inner.bound.take();
+        let Some(listener) = bound else {
             let text =
                 format!("the server on {} was stopped and cannot start again; bind a new one", inner.address);
             return Err(io::Error::new(io::ErrorKind::NotConnected, text));
         };
-        let listener = socket::listen(&bound, inner.backlog)
-            .and_then(|()| TcpListener::from_std(bound))
-            .map_err(|error| listen_error(error, inner.address))?;
+        if let Err(error) = socket::listen(&listener, inner.backlog) {
+            inner.bound.replace(Some(listener));
+            return Err(listen_error(error, inner.address));
+        }
+        let listener = TcpListener::from_std(listener).map_err(|error| listen_error(error, inner.address))?;
         let server = inner.clone();
         let acceptor = greenlet::Builder::new().name("acceptor").spawn(move || {
             let failure = accept_connections(&server, &listener);
@@ -125,12 +129,21 @@ impl StreamServer {
 
     /// Stops listening at once, gives the running handlers `grace` to finish, then kills the rest and waits until they are dead.
     ///
-    /// Stopping twice, or before the start, is harmless.
+    /// Stopping twice, or before the start, is harmless. If this call is itself interrupted, by a timeout around it or a
+    /// kill, the server is stopped nevertheless, and its handlers are left to themselves.
     ///
     /// **Switches**: if there is something to wait for.
     #[track_caller]
     pub fn stop(&self, grace: Duration) {
+        /// Also if the wait for the handlers is interrupted: clients are refused from now on.
+        struct Ended<'a>(&'a Event);
+        impl Drop for Ended<'_> {
+            fn drop(&mut self) {
+                self.0.set();
+            }
+        }
         let inner = &self.inner;
+        let _ended = Ended(&inner.ended);
         inner.bound.take();
         let acceptor = inner.acceptor.take();
         if let Some(acceptor) = acceptor {
@@ -139,7 +152,6 @@ impl StreamServer {
         if !inner.connections.join_timeout(grace) {
             inner.connections.kill();
         }
-        inner.ended.set();
     }
 
     /// Does it accept connections?

@@ -1,0 +1,134 @@
+//! No descriptor is left open, whatever has happened to a socket. Each test counts those of a process of its own.
+#![cfg(target_os = "linux")]
+
+mod net_support;
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use greenloop::net::{TcpListener, TcpStream};
+use greenloop::server::StreamServer;
+use greenloop::{join_all, sleep, spawn, threadpool, timeout};
+use net_support::{LONG, Mute, connection, in_a_child, ms, open_descriptors, reset, spawn_parked};
+
+/// Does `work` twice, the first time to make what stays (hub, worker threads), and compares the number of descriptors.
+fn leaves_none_open(name: &str, work: impl Fn()) {
+    in_a_child(name, "", || {
+        work();
+        let before = open_descriptors();
+        work();
+        assert_eq!(open_descriptors(), before, "descriptors were left open");
+    });
+}
+
+// SK32
+#[test]
+fn connections_that_end_in_every_way_leave_none_open() {
+    leaves_none_open("connections_that_end_in_every_way_leave_none_open", || {
+        for _ in 0..50 {
+            let (mut a, b) = connection();
+            a.write_all(b"unread").unwrap();
+            let clone = b.try_clone().unwrap();
+            drop((a, b, clone));
+            let (a, mut b) = connection();
+            reset(a);
+            b.read(&mut [0; 8]).unwrap_err();
+            let (a, b) = connection();
+            let again = TcpStream::from_std(a.into_std().unwrap()).unwrap();
+            let clone = b.try_clone().unwrap();
+            let duplicate = b.into_std().unwrap();
+            drop((again, clone, duplicate));
+        }
+    });
+}
+
+// SK20
+#[test]
+fn calls_that_fail_or_are_interrupted_leave_none_open() {
+    leaves_none_open("calls_that_fail_or_are_interrupted_leave_none_open", || {
+        let mute = Mute::new();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, dead) =
+            (mute.address(), TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+        for _ in 0..20 {
+            TcpStream::connect(dead).unwrap_err();
+            TcpListener::bind(listener.local_addr().unwrap()).unwrap_err();
+            TcpStream::connect_timeout(&address, ms(1)).unwrap_err();
+            timeout(ms(1), || TcpStream::connect(address).map(drop)).unwrap_err();
+            timeout(ms(1), || listener.accept().map(drop)).unwrap_err();
+            let (a, b) = connection();
+            let parked = [
+                spawn_parked(move || drop(TcpStream::connect(address))),
+                spawn_parked(move || drop((&a).read(&mut [0; 8]))),
+                spawn_parked(move || (&b).write_all(&vec![7; 32 << 20]).unwrap()),
+                spawn_parked(|| drop(TcpListener::bind("127.0.0.1:0").unwrap().accept())),
+                spawn(move || drop(TcpStream::connect(dead))),
+            ];
+            greenloop::kill_all(&parked);
+        }
+    });
+}
+
+#[test]
+fn servers_that_are_stopped_leave_none_open() {
+    leaves_none_open("servers_that_are_stopped_leave_none_open", || {
+        for _ in 0..5 {
+            let server =
+                StreamServer::bind("127.0.0.1:0").unwrap().max_connections(8).handle(|mut stream, _| {
+                    let mut place = [0];
+                    stream.read_exact(&mut place)?;
+                    match place[0] {
+                        0 => sleep(LONG),
+                        1 => panic!("expected"),
+                        2 => stream.write_all(&vec![7; 32 << 20])?,
+                        _ => {}
+                    }
+                    std::io::Result::Ok(())
+                });
+            server.start().unwrap();
+            let address = server.local_addr().unwrap();
+            let clients = (0..12).map(|n| {
+                spawn(move || {
+                    let mut client = TcpStream::connect(address)?;
+                    client.set_read_timeout(Some(ms(20)))?;
+                    client.write_all(&[n % 5])?;
+                    client.read(&mut [0; 8])
+                })
+            });
+            drop(join_all(clients));
+            server.stop(ms(1));
+        }
+        drop(StreamServer::bind("127.0.0.1:0").unwrap().handle(|_, _| ()));
+    });
+}
+
+#[test]
+fn hubs_that_end_with_their_threads_leave_none_open() {
+    leaves_none_open("hubs_that_end_with_their_threads_leave_none_open", || {
+        for _ in 0..20 {
+            std::thread::spawn(|| {
+                let (a, mut b) = connection();
+                let reader = spawn(move || b.read(&mut [0; 8]).unwrap());
+                threadpool().apply(|| std::thread::sleep(Duration::from_micros(10)));
+                drop(a);
+                reader.join().unwrap();
+            })
+            .join()
+            .unwrap();
+        }
+    });
+}
+
+// A greenlet that is alive then keeps what it holds; the hub itself must not.
+#[test]
+fn hubs_that_end_with_greenlets_alive_leave_none_of_their_own_open() {
+    leaves_none_open("hubs_that_end_with_greenlets_alive_leave_none_of_their_own_open", || {
+        for _ in 0..20 {
+            std::thread::spawn(|| {
+                spawn_parked(|| sleep(LONG));
+            })
+            .join()
+            .unwrap();
+        }
+    });
+}

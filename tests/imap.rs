@@ -1,0 +1,267 @@
+//! Lazy maps over a pool.
+
+mod net_support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use greenloop::pool::Pool;
+use greenloop::queue::Queue;
+use greenloop::{sleep, spawn, timeout, wait_all, yield_now};
+use net_support::{Flag, LONG, Log, Numbers, SHORT, ms, panic_of, spawn_parked, text_of};
+
+// IM01
+#[test]
+fn imap_gives_its_results_in_order_and_then_ends() {
+    for size in [1, 2, 3, 10] {
+        let pool = Pool::new(size);
+        assert_eq!(
+            pool.imap(0..10, |n| n * n).collect::<Vec<_>>(),
+            (0..10).map(|n| n * n).collect::<Vec<_>>()
+        );
+        let mut one_by_one = pool.imap(0..10, |n| n * n);
+        for n in 0..10 {
+            assert_eq!(one_by_one.next(), Some(n * n));
+        }
+        assert_eq!((one_by_one.next(), one_by_one.next()), (None, None));
+        assert_eq!(pool.free_count(), size);
+    }
+}
+
+// IM01
+#[test]
+fn imap_over_nothing_ends_at_once() {
+    assert_eq!(Pool::new(1).imap(Vec::<u8>::new(), |n| n).next(), None);
+    assert_eq!(Pool::new(0).imap_unordered(Vec::<u8>::new(), |n| n).next(), None);
+}
+
+// IM02, IM03
+#[test]
+fn imap_keeps_the_order_of_many_items_with_random_delays() {
+    for size in [1, 2, 10, usize::MAX] {
+        let mut numbers = Numbers(7);
+        let input: Vec<_> = (0..1000).map(|n| (n, numbers.below(8))).collect();
+        let results = Pool::new(size).imap(input, |(n, turns)| {
+            (0..turns).for_each(|_| yield_now());
+            n
+        });
+        assert!(results.eq(0..1000), "size {size}");
+    }
+}
+
+// IM04
+#[test]
+fn imap_unordered_gives_every_result_once() {
+    let pool = Pool::new(10);
+    for delays in [1, 8] {
+        let mut numbers = Numbers(7);
+        let input: Vec<_> = (0..1000).map(|n| (n, numbers.below(delays))).collect();
+        let results = pool.imap_unordered(input, |(n, turns)| {
+            (0..turns).for_each(|_| yield_now());
+            n
+        });
+        let mut results: Vec<_> = results.collect();
+        assert_eq!(results.is_sorted(), delays == 1, "the order of completion");
+        results.sort_unstable();
+        assert!(results.into_iter().eq(0..1000));
+    }
+}
+
+// IM06
+#[test]
+fn imap_unordered_gives_the_order_of_completion() {
+    for (size, expected) in [(3, [1, 20, 100]), (1, [100, 1, 20])] {
+        let results = Pool::new(size).imap_unordered([100, 1, 20], |pause| {
+            sleep(ms(pause));
+            pause
+        });
+        assert_eq!(results.collect::<Vec<_>>(), expected, "size {size}");
+    }
+}
+
+// IM07
+#[test]
+fn an_input_that_ends_long_after_its_last_item_does_not_hold_the_results_up() {
+    fn check(results: impl Iterator<Item = i32>, input: &Queue<i32>) {
+        let mut results = results;
+        assert_eq!((results.next(), results.next(), results.next()), (Some(0), Some(10), Some(20)));
+        let input = input.clone();
+        spawn(move || {
+            sleep(SHORT);
+            input.close();
+        });
+        assert_eq!(results.next(), None);
+    }
+    let pool = Pool::new(2);
+    for unordered in [false, true] {
+        let input = Queue::unbounded();
+        (0..3).for_each(|n| input.put(n).unwrap());
+        match unordered {
+            false => check(pool.imap(input.clone(), |n| n * 10), &input),
+            true => check(pool.imap_unordered(input.clone(), |n| n * 10), &input),
+        }
+    }
+}
+
+// IM08
+#[test]
+fn an_input_may_sleep_after_its_last_item() {
+    let input = || {
+        let mut n = 0;
+        std::iter::from_fn(move || {
+            n += 1;
+            if n > 3 {
+                sleep(SHORT);
+                return None;
+            }
+            Some(n)
+        })
+    };
+    for size in [1, 2, 10] {
+        assert_eq!(Pool::new(size).imap(input(), |n| n).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(Pool::new(size).imap_unordered(input(), |n| n).count(), 3);
+    }
+}
+
+// IM10, IM11
+#[test]
+fn a_panic_of_the_function_comes_in_the_place_of_its_result_and_the_iteration_goes_on() {
+    fn check(mut results: impl Iterator<Item = i32>) {
+        assert_eq!(results.next(), Some(0));
+        let payload = catch_unwind(AssertUnwindSafe(|| results.next())).unwrap_err();
+        assert_eq!(text_of(&*payload), "no 1");
+        assert_eq!((results.next(), results.next()), (Some(2), None));
+    }
+    let pool = Pool::new(1);
+    let function = |n| if n == 1 { panic!("no 1") } else { n };
+    check(pool.imap(0..3, function));
+    check(pool.imap_unordered(0..3, function));
+    assert_eq!(pool.free_count(), 1);
+}
+
+// IM12
+#[test]
+fn a_panic_of_the_input_comes_last() {
+    fn check(mut results: impl Iterator<Item = i32>) {
+        assert_eq!((results.next(), results.next()), (Some(0), Some(1)));
+        assert_eq!(panic_of(|| results.next()), "no input");
+        assert_eq!(results.next(), None);
+    }
+    let pool = Pool::new(3);
+    let input = || (0..5).map(|n| if n == 2 { panic!("no input") } else { n });
+    check(pool.imap(input(), |n| n));
+    check(pool.imap_unordered(input(), |n| n));
+}
+
+// IM13
+#[test]
+fn the_input_is_taken_before_anybody_asks_for_a_result() {
+    let (pool, log) = (Pool::new(2), Log::new());
+    let seen = log.clone();
+    let results = pool.imap((0..4).inspect(move |&n| seen.add(n)), |n| n);
+    assert_eq!(log.len(), 0, "making it has switched");
+    sleep(SHORT);
+    assert_eq!(log.take(), [0, 1, 2, 3]);
+    assert!(results.eq(0..4));
+}
+
+// IM13, PO27
+#[test]
+fn the_input_is_taken_only_as_slots_become_free() {
+    let (pool, taken, gate) = (Pool::new(2), Log::new(), Queue::unbounded());
+    let (seen, inside) = (taken.clone(), gate.clone());
+    let mut results = pool.imap((0..10).inspect(move |&n| seen.add(n)), move |n| {
+        inside.get().unwrap();
+        n
+    });
+    sleep(SHORT);
+    // Two run and the third waits for a slot.
+    assert_eq!(taken.take(), [0, 1, 2]);
+    gate.put(()).unwrap();
+    assert_eq!(results.next(), Some(0));
+    yield_now();
+    assert_eq!(taken.take(), [3]);
+    (0..9).for_each(|_| gate.put(()).unwrap());
+    assert!(results.eq(1..10));
+}
+
+#[test]
+fn dropping_the_iterator_kills_what_it_has_started_and_takes_no_more_input() {
+    let (pool, log) = (Pool::new(2), Log::new());
+    let (seen, inside) = (log.clone(), log.clone());
+    let results = pool.imap((0..10).inspect(move |&n| seen.add(n)), move |_| {
+        sleep(LONG);
+        inside.add(-1);
+    });
+    sleep(SHORT);
+    drop(results);
+    wait_all();
+    assert_eq!((log.take(), pool.free_count(), pool.len()), (vec![0, 1, 2], 2, 0));
+}
+
+#[test]
+fn an_iterator_that_is_dropped_before_its_first_turn_takes_nothing() {
+    let (pool, log) = (Pool::new(2), Log::new());
+    let seen = log.clone();
+    drop(pool.imap_unordered((0..10).inspect(move |&n| seen.add(n)), |n| n));
+    wait_all();
+    assert_eq!((log.take(), pool.free_count()), (vec![], 2));
+}
+
+// PO20
+#[test]
+fn an_item_whose_greenlet_was_killed_is_a_panic_that_says_so() {
+    let pool = Pool::new(2);
+    let mut results = pool.imap(0..2, |n| {
+        if n == 0 {
+            sleep(LONG);
+        }
+        n
+    });
+    sleep(SHORT);
+    pool.kill();
+    let text = panic_of(|| results.next());
+    assert!(text.contains("killed"), "{text}");
+    assert_eq!((results.next(), results.next()), (Some(1), None));
+}
+
+#[test]
+fn a_consumer_that_is_killed_or_timed_out_loses_no_result() {
+    let pool = Pool::new(2);
+    let mut results = pool.imap(0..3, |n| {
+        sleep(ms(20));
+        n
+    });
+    assert!(timeout(SHORT, || results.next()).is_err());
+    assert_eq!(results.next(), Some(0));
+    let done = Flag::default();
+    let inside = done.clone();
+    let consumer = spawn_parked(move || {
+        assert_eq!(results.next(), Some(1));
+        inside.raise();
+        sleep(LONG);
+        drop(results);
+    });
+    sleep(SHORT);
+    consumer.kill();
+    assert!(consumer.join().unwrap_err().is_killed());
+    wait_all();
+    assert_eq!(pool.free_count(), 2);
+}
+
+#[test]
+fn two_maps_share_a_pool_fairly() {
+    let (pool, log) = (Pool::new(2), Log::new());
+    let start = |name| {
+        let log = log.clone();
+        pool.imap(0..50, move |n| {
+            yield_now();
+            log.add((name, n));
+        })
+    };
+    let (a, b) = (start('a'), start('b'));
+    assert_eq!((a.count(), b.count()), (50, 50));
+    let log = log.take();
+    let halfway = log.iter().position(|&entry| entry == ('a', 49)).unwrap();
+    let of_b = log[..halfway].iter().filter(|(name, _)| *name == 'b').count();
+    assert!(of_b >= 40, "b had {of_b} turns when a had 50");
+}
