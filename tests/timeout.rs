@@ -454,3 +454,22 @@ fn an_elapsed_limit_converts_to_an_io_error() {
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     assert_eq!(error.to_string(), Elapsed.to_string());
 }
+
+#[test]
+fn data_that_has_come_wins_over_a_timeout_noticed_in_the_same_turn() {
+    // TO26
+    use greenloop::net::{TcpListener, TcpStream};
+    use std::io::{Read, Write};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut socket, _) = listener.accept().unwrap();
+    let reader = greenloop::spawn(move || {
+        let mut byte = [0];
+        greenloop::timeout(std::time::Duration::from_millis(5), || socket.read(&mut byte).unwrap())
+    });
+    greenloop::yield_now();
+    (&client).write_all(b"x").unwrap();
+    // The hub does not turn meanwhile: afterwards it finds both.
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    assert_eq!(reader.join().unwrap(), Ok(1));
+}

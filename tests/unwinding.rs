@@ -29,6 +29,7 @@ fn blocking_calls() {
     assert!(!result.wait_timeout(LONG));
     assert_eq!(result.get_timeout(LONG), Err(Elapsed));
     assert_eq!(result.try_get(), None);
+    // LO03
     let semaphore = Semaphore::new(0);
     assert!(!semaphore.acquire());
     assert!(!semaphore.acquire_timeout(LONG));

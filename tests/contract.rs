@@ -1,0 +1,196 @@
+//! The contract: gevent's behaviours by their ids, and what proves each of them.
+//!
+//! An id is proved by a test that cites it in a comment, or it stands below with the reason why none does. Nothing is
+//! missing and nothing stale: `docs/contract.md` is generated from both, and this test compares it. To write it anew:
+//! `GREENLOOP_WRITE=1 cargo test --test contract`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Sections of the contract: prefix, title, numbers.
+#[rustfmt::skip]
+const SECTIONS: &[(&str, &str, &str)] = &[
+    ("GL", "Greenlets: states and start", "01 02 03 04 06 07 10 11 12 14 15 16 17 18 19 20 22 23 24 25 26 28 30 31 32 33 35 36 38 39 40 41 42 43"),
+    ("LK", "Links", "01 02 03 04 06 07 08 09 10 11 12 14 15"),
+    ("KL", "Kill", "01 02 03 04 06 08 09 10 11 12 14 15 16 17 18 19 20 22 23 24 25 26 27 28 29 30 31"),
+    ("JO", "join, get, joinall, wait, iwait", "01 02 03 04 06 07 08 09 10 11 12 14 15 16 17 18 19 20 22 23 24 25 26 27 28 30 31 32 33 34 35 36"),
+    ("SL", "sleep, idle, the loop, timers", "01 02 03 04 06 07 08 09 10 11 12 14 15 16 17 19 20 22 23 24 25 26"),
+    ("TO", "Timeout", "01 02 03 06 07 08 10 11 12 14 15 16 17 18 20 22 24 25 26 27 28 29 30 31 32"),
+    ("EV", "Event", "01 02 03 04 06 07 08 09 10 11 13 14 15"),
+    ("AR", "AsyncResult", "01 02 03 04 06 07 08 09 10 11 12 13 14"),
+    ("LO", "Locks", "01 02 03 04 06 07 08 09 10 11 12 14 15 16 17 18 19 20 22 23 24 25 26 27 28 30 31 32 33 34 35 36 37"),
+    ("QU", "Queues", "01 02 03 04 06 07 08 09 10 11 12 14 16 17 18 19 20 22 23 24 25 26 27 28 30 31 32 33 34 35 36 38 39 40 41 42 43"),
+    ("GP", "Group", "01 02 03 04 06 07 08 09 10 11 12 13 14 15"),
+    ("PO", "Pool", "01 02 03 04 06 07 08 09 10 11 12 14 15 16 17 18 19 20 22 23 24 25 26 27 28"),
+    ("IM", "imap, imap_unordered", "01 02 03 04 06 07 08 09 10 11 12 13"),
+    ("TP", "ThreadPool", "01 02 03 04 06 07 09 10 11 12 14 15 16 17 18 19 20 22 24 25 26"),
+    ("LC", "Greenlet-local storage, context variables", "01 03 06 08 09 10 11 13 14 15"),
+    ("HB", "Hub, LoopExit, threads", "01 02 03 04 06 07 08 09 10"),
+];
+
+/// Ids without a test, and why. The kinds are those of `docs/contract.md`.
+#[rustfmt::skip]
+const OTHERWISE: &[(Kind, &str, &str)] = &[
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Rust, or this design, has nothing that it could be said of.
+    Meaningless,
+    /// The same need is met in another way.
+    Decided,
+    /// Belongs to a part that does not exist yet.
+    Absent,
+}
+
+impl Kind {
+    fn text(self) -> &'static str {
+        match self {
+            Kind::Meaningless => "not meaningful in Rust",
+            Kind::Decided => "decided otherwise",
+            Kind::Absent => "not there yet",
+        }
+    }
+}
+
+type Proofs = BTreeMap<String, BTreeSet<String>>;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All ids of the contract in order.
+fn ids() -> impl Iterator<Item = String> {
+    SECTIONS
+        .iter()
+        .flat_map(|(prefix, _, numbers)| numbers.split(' ').map(move |number| format!("{prefix}{number}")))
+}
+
+/// The ids in a comment: `KL04`, and ranges such as `KL04-KL09`, `KL04-09` and `KL04 to KL09`.
+fn cited(comment: &str) -> Vec<String> {
+    let mut found: Vec<(String, u32)> = Vec::new();
+    let mut range = false;
+    for word in comment
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .flat_map(|word| word.split_inclusive('-'))
+    {
+        let (name, dash) = (word.trim_end_matches('-'), word.ends_with('-'));
+        let (prefix, digits) = name.split_at(name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len()));
+        let number = (digits.len() == 2).then(|| digits.parse::<u32>().ok()).flatten();
+        match (number, found.last().cloned()) {
+            (Some(to), Some((last, from))) if range && (prefix.is_empty() || prefix == last) => {
+                found.extend((from + 1..=to).map(|number| (last.clone(), number)));
+            }
+            (Some(number), _) if prefix.len() == 2 => found.push((prefix.to_string(), number)),
+            _ => {}
+        }
+        range = dash || (range && name.is_empty()) || name == "to";
+    }
+    found.into_iter().map(|(prefix, number)| format!("{prefix}{number:02}")).collect()
+}
+
+/// Adds the citations of one file: a comment belongs to the function that it stands in or in front of.
+fn read_proofs(path: &Path, proofs: &mut Proofs) {
+    let text = fs::read_to_string(path).unwrap();
+    let shown = path.strip_prefix(root()).unwrap().display().to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let name_of = |line: &str| {
+        let rest =
+            line.split_once("fn ").filter(|(before, _)| before.is_empty() || before.ends_with("pub "))?.1;
+        Some(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+    };
+    let mut current = None;
+    for (number, line) in lines.iter().enumerate() {
+        current = name_of(line).or(current);
+        let Some((_, comment)) = line.split_once("//").filter(|(_, comment)| !comment.starts_with('!'))
+        else {
+            continue;
+        };
+        let after = lines[number..].iter().find(|line| !line.starts_with("//") && !line.starts_with('#'));
+        let test =
+            after.filter(|_| line.starts_with("//")).and_then(|line| name_of(line)).or(current.clone());
+        for id in cited(comment) {
+            let place = test.as_deref().map_or(shown.clone(), |test| format!("{shown}: `{test}`"));
+            proofs.entry(id).or_default().insert(place);
+        }
+    }
+}
+
+fn proofs() -> Proofs {
+    let mut proofs = Proofs::new();
+    let mut folders: Vec<PathBuf> = vec![root().join("tests"), root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("contract.rs") {
+                read_proofs(&path, &mut proofs);
+            }
+        }
+    }
+    proofs
+}
+
+fn reasons() -> BTreeMap<String, (Kind, &'static str)> {
+    let entries =
+        OTHERWISE.iter().flat_map(|&(kind, ids, reason)| ids.split(' ').map(move |id| (id, kind, reason)));
+    let mut reasons = BTreeMap::new();
+    for (id, kind, reason) in entries {
+        assert!(reasons.insert(id.to_string(), (kind, reason)).is_none(), "{id} has two reasons");
+    }
+    reasons
+}
+
+fn table(proofs: &Proofs, reasons: &BTreeMap<String, (Kind, &str)>) -> String {
+    let mut table = String::from(
+        "# The contract\n\nGenerated by `GREENLOOP_WRITE=1 cargo test --test contract`. The ids are those of gevent's behaviours, as its own test \
+         suite has them; the same ids stand in the tests.\n",
+    );
+    for (prefix, title, numbers) in SECTIONS {
+        write!(table, "\n## {prefix}: {title}\n\n| id | proof |\n|---|---|\n").unwrap();
+        for number in numbers.split(' ') {
+            let id = format!("{prefix}{number}");
+            let proof = match (proofs.get(&id), reasons.get(&id)) {
+                (Some(places), _) => places.iter().cloned().collect::<Vec<_>>().join("; "),
+                (None, Some((kind, reason))) => format!("*{}*: {reason}", kind.text()),
+                (None, None) => String::from("**missing**"),
+            };
+            writeln!(table, "| {id} | {proof} |").unwrap();
+        }
+    }
+    table
+}
+
+#[test]
+fn every_id_of_the_contract_is_proved_or_has_a_reason() {
+    let (proofs, reasons) = (proofs(), reasons());
+    let missing: Vec<_> = ids().filter(|id| !proofs.contains_key(id) && !reasons.contains_key(id)).collect();
+    assert!(missing.is_empty(), "neither a test nor a reason: {}", missing.join(" "));
+    let both: Vec<_> = reasons.keys().filter(|id| proofs.contains_key(*id)).cloned().collect();
+    assert!(both.is_empty(), "these have a test, so no reason is needed: {}", both.join(" "));
+    let known: BTreeSet<_> = ids().collect();
+    let unknown: Vec<_> = reasons.keys().filter(|id| !known.contains(*id)).cloned().collect();
+    assert!(unknown.is_empty(), "the contract has no {}", unknown.join(" "));
+    let path = root().join("docs/contract.md");
+    let table = table(&proofs, &reasons);
+    if std::env::var_os("GREENLOOP_WRITE").is_some() {
+        fs::write(&path, &table).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == table,
+        "docs/contract.md is stale; write it anew"
+    );
+}
+
+#[test]
+fn citations_are_read_as_they_are_written() {
+    assert_eq!(cited(" KL04, KL23"), ["KL04", "KL23"]);
+    assert_eq!(
+        cited(" PO10-12; GP01-GP03, IM01 to IM02"),
+        ["PO10", "PO11", "PO12", "GP01", "GP02", "GP03", "IM01", "IM02"]
+    );
+    assert_eq!(cited(" two-way, 10 ms, RFC 9110, utf-8"), Vec::<String>::new());
+}
