@@ -6,12 +6,13 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::hint::black_box;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult};
 use criterion::{Criterion, criterion_group, criterion_main};
-use greenloop::lock::Semaphore;
+use greenloop::lock::{Mutex, OnceCell, ReentrantMutex, RwLock, Semaphore};
 use greenloop::queue::Queue;
 use greenloop::{join_all, spawn, timeout, yield_now};
 
@@ -85,6 +86,52 @@ fn waiting(c: &mut Criterion) {
             permits.release();
         });
     });
+    group.bench_function("uncontended semaphore, by a permit", |b| {
+        let permits = Semaphore::new(1);
+        b.iter(|| permits.acquire_permit().is_some());
+    });
+    group.bench_function("uncontended mutex", |b| {
+        let mutex = Mutex::new(0_u64);
+        b.iter(|| *mutex.lock() += 1);
+    });
+    group.bench_function("uncontended reentrant mutex", |b| {
+        let mutex = ReentrantMutex::new(Cell::new(0_u64));
+        b.iter(|| mutex.lock().update(|count| count + 1));
+    });
+    group.bench_function("uncontended rwlock, read", |b| {
+        let lock = RwLock::new(1_u64);
+        b.iter(|| *lock.read());
+    });
+    group.bench_function("uncontended rwlock, write", |b| {
+        let lock = RwLock::new(0_u64);
+        b.iter(|| *lock.write() += 1);
+    });
+    group.bench_function("full once cell", |b| {
+        let cell = OnceCell::from(1_u64);
+        b.iter(|| *cell.get_or_init(|| 2));
+    });
+    for greenlets in [2_u64, 64] {
+        group.bench_function(format!("mutex held over a yield, among {greenlets}"), |b| {
+            b.iter_custom(|rounds| {
+                let mutex = Rc::new(Mutex::new(0_u64));
+                let each = rounds / greenlets + 1;
+                let all = (0..greenlets).map(|_| {
+                    let mutex = mutex.clone();
+                    spawn(move || {
+                        for _ in 0..each {
+                            let mut count = mutex.lock();
+                            yield_now();
+                            *count += 1;
+                        }
+                    })
+                });
+                let all: Vec<_> = all.collect();
+                let start = Instant::now();
+                join_all(all);
+                start.elapsed().mul_f64(rounds as f64 / (each * greenlets) as f64)
+            });
+        });
+    }
     group.bench_function("queue of 1000, put + get of an item", |b| {
         b.iter_custom(|items| {
             let queue = Queue::bounded(1000);

@@ -70,6 +70,11 @@ impl WaitList {
         self.waiters.borrow().len()
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiters.borrow().is_empty()
+    }
+
     /// Adds a waiter: at the end the first time, later where it stood.
     pub(crate) fn enrol(&self, waiter: Waiter, place: &mut Place) -> Ticket {
         let mut waiters = self.waiters.borrow_mut();
@@ -92,7 +97,7 @@ impl WaitList {
     /// Wakes the one that has waited longest; false if nobody waits.
     #[inline]
     pub(crate) fn wake_one(&self) -> bool {
-        if self.waiters.borrow().is_empty() {
+        if self.is_empty() {
             return false;
         }
         self.wake_next(Hub::current()).is_some()
@@ -100,7 +105,7 @@ impl WaitList {
 
     /// Wakes all that wait now, in their order. Says how many were parked here.
     pub(crate) fn wake_all(&self) -> usize {
-        if self.waiters.borrow().is_empty() {
+        if self.is_empty() {
             return 0;
         }
         let hub = Hub::current();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::{Hub, Object, State, Task};
+use super::{Holder, Holders, Hub, Object, State, Task};
 use crate::error::LoopExit;
 
 /// A report names at most so many greenlets one by one: more would bury what it says.
@@ -21,11 +21,12 @@ impl Hub {
             .map(|(_, task)| task)
             .filter(|task| matches!(task.state.get(), State::Parked | State::Fresh))
             .collect();
-        let names = live.iter().map(|(_, task)| (task.id, &**task)).collect();
+        let everybody = live.iter().map(|(_, task)| task).chain([&self.root]);
+        let tasks = everybody.map(|task| (task.id, &**task)).collect();
         let shown = parked.iter().take(LISTED).copied();
         for task in std::iter::once(&self.root).chain(shown) {
             // Writing to a String does not fail.
-            let _ = write!(report, "\n  {}", Line { task, now, live: &names });
+            let _ = write!(report, "\n  {}", Line { task, now, tasks: &tasks, holders: &self.holders });
         }
         if parked.len() > LISTED {
             let _ = write!(report, "\n  and {} more", parked.len() - LISTED);
@@ -37,24 +38,47 @@ impl Hub {
 struct Line<'a> {
     task: &'a Task,
     now: u64,
-    live: &'a HashMap<u64, &'a Task>,
+    tasks: &'a HashMap<u64, &'a Task>,
+    holders: &'a Holders,
+}
+
+impl Line<'_> {
+    /// Writes which greenlet has this id.
+    fn write_greenlet(&self, f: &mut fmt::Formatter<'_>, id: u64) -> fmt::Result {
+        match self.tasks.get(&id) {
+            Some(task) => write!(f, "{task}"),
+            None => write!(f, "#{id} (ended)"),
+        }
+    }
+
+    fn write_object(&self, f: &mut fmt::Formatter<'_>, object: Object) -> fmt::Result {
+        match object {
+            Object::None => Ok(()),
+            Object::Greenlet(id) => {
+                f.write_str(" ")?;
+                self.write_greenlet(f, id)
+            }
+            Object::Lock(key) => match self.holders.get(key) {
+                None => Ok(()),
+                Some(Holder::Readers) => f.write_str(" held by readers"),
+                Some(Holder::Greenlet(id)) => {
+                    f.write_str(" held by ")?;
+                    self.write_greenlet(f, id)
+                }
+            },
+            Object::Count(count) => write!(f, " {count}"),
+            Object::Descriptor(descriptor) => write!(f, " {descriptor}"),
+            Object::Fill(held, limit) => write!(f, ", {held} of {limit}"),
+        }
+    }
 }
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { task, now, live } = self;
+        let Line { task, now, .. } = self;
         let park = task.park.get();
         write!(f, "{task} waits for {}", park.reason.what)?;
-        match park.reason.object {
-            Object::None => {}
-            Object::Greenlet(id) => match live.get(&id) {
-                Some(other) => write!(f, " {other}")?,
-                None => write!(f, " #{id}")?,
-            },
-            Object::Count(count) => write!(f, " {count}")?,
-            Object::Descriptor(descriptor) => write!(f, " {descriptor}")?,
-            Object::Fill(held, limit) => write!(f, ", {held} of {limit}")?,
-        }
+        self.write_object(f, park.reason.object)?;
         write!(f, " at {}", park.site)?;
         if !task.is_root {
             write!(f, ", spawned at {}", task.spawned_at)?;

@@ -7,6 +7,7 @@
 mod clock;
 mod current;
 mod deadlock;
+mod holders;
 mod inbox;
 mod outside;
 mod schedule;
@@ -26,6 +27,8 @@ use crate::reactor::Reactor;
 use crate::stack::StackPool;
 use crate::sys;
 use clock::Clock;
+use holders::Holders;
+pub(crate) use holders::{Contender, Contention, Holder};
 pub(crate) use inbox::{Inbox, Message};
 pub(crate) use outside::{Completion, Outside};
 use schedule::Schedule;
@@ -57,6 +60,8 @@ pub(crate) struct Hub {
     /// Always there, until the hub is abandoned.
     inbox: RefCell<Option<Arc<Inbox>>>,
     outside: RefCell<Slab<Rc<dyn Outside>>>,
+    /// Of the locks that somebody waits for.
+    holders: Holders,
     next_id: Cell<u64>,
     /// Resumptions left until the hub looks at timers and descriptors again.
     until_poll: Cell<u32>,
@@ -90,6 +95,7 @@ impl Hub {
             stacks: StackPool::new(),
             inbox: RefCell::new(Some(Inbox::new(waker))),
             outside: RefCell::new(Slab::new()),
+            holders: Holders::new(),
             next_id: Cell::new(1),
             until_poll: Cell::new(turn::BATCH),
             batch_start: Cell::new(0),
@@ -103,6 +109,12 @@ impl Hub {
     #[inline]
     pub(crate) fn running(&self) -> Rc<Task> {
         self.running.borrow().clone()
+    }
+
+    /// The id of the task that runs on this thread now.
+    #[inline]
+    pub(crate) fn running_id(&self) -> u64 {
+        self.running.borrow().id
     }
 
     /// A number for a greenlet or a timeout scope that no other of this hub has.

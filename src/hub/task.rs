@@ -60,6 +60,8 @@ pub(crate) enum Object {
     None,
     /// The greenlet with this id.
     Greenlet(u64),
+    /// A lock, by its key in the table of holders.
+    Lock(usize),
     /// A descriptor.
     Descriptor(i32),
     /// So many.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Permit;
 use crate::hub::Reason;
 use crate::park::{self, Deadline, Woken};
 use crate::waitlist::{Place, WaitList};
@@ -13,6 +14,9 @@ use crate::waitlist::{Place, WaitList};
 ///
 /// As in gevent a permit belongs to nobody, any greenlet may release, also beyond the initial count; a greenlet that
 /// runs may take a permit before one that was woken for it and has not run yet, which then keeps its place in front.
+///
+/// [`acquire_permit`](Self::acquire_permit) and its like give the permit as a value that gives it back when it is dropped:
+/// the way that a panic, a kill or an early return cannot spoil.
 ///
 /// # Examples
 /// ```
@@ -33,13 +37,24 @@ pub struct Semaphore {
 
 struct Inner {
     permits: Cell<usize>,
+    /// The count that `release` must not exceed.
+    most: usize,
     waiters: WaitList,
 }
 
 impl Semaphore {
     /// A semaphore with so many permits.
     pub fn new(permits: usize) -> Semaphore {
-        Semaphore { inner: Rc::new(Inner { permits: Cell::new(permits), waiters: WaitList::new() }) }
+        Semaphore::with_limit(permits, usize::MAX)
+    }
+
+    pub(super) fn with_limit(permits: usize, most: usize) -> Semaphore {
+        Semaphore { inner: Rc::new(Inner { permits: Cell::new(permits), most, waiters: WaitList::new() }) }
+    }
+
+    /// The count that it never exceeds, if it has such a limit.
+    pub(super) fn limit(&self) -> Option<usize> {
+        (self.inner.most != usize::MAX).then_some(self.inner.most)
     }
 
     /// How many permits can be had now.
@@ -72,6 +87,46 @@ impl Semaphore {
         let permits = self.inner.permits.get();
         self.inner.permits.set(permits.saturating_sub(1));
         permits > 0
+    }
+
+    /// Takes a permit, waiting until there is one; dropping it gives it back. `None` only in a destructor run by a panic or a
+    /// kill, which does not wait, if there is none.
+    ///
+    /// **Switches**: if there is no permit.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever release one.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Semaphore;
+    ///
+    /// let slots = Semaphore::new(2);
+    /// let slot = slots.acquire_permit();
+    /// assert_eq!(slots.available(), 1);
+    /// drop(slot);
+    /// assert_eq!(slots.available(), 2);
+    /// ```
+    #[track_caller]
+    pub fn acquire_permit(&self) -> Option<Permit> {
+        self.acquire().then(|| self.permit())
+    }
+
+    /// Takes a permit, waiting for one at most for `timeout`; dropping it gives it back. `None` if the time ran out.
+    ///
+    /// **Switches**: if there is no permit.
+    #[track_caller]
+    pub fn acquire_permit_timeout(&self, timeout: Duration) -> Option<Permit> {
+        self.acquire_timeout(timeout).then(|| self.permit())
+    }
+
+    /// Takes a permit if there is one; dropping it gives it back. **Switches**: no.
+    pub fn try_acquire_permit(&self) -> Option<Permit> {
+        self.try_acquire().then(|| self.permit())
+    }
+
+    fn permit(&self) -> Permit {
+        Permit::new(self.clone())
     }
 
     #[track_caller]
@@ -108,14 +163,37 @@ impl Semaphore {
     /// Gives a permit and wakes the one that has waited longest. **Switches**: no; that one runs later.
     ///
     /// # Panics
-    /// If there are `usize::MAX` permits.
+    /// If it is that of a [`BoundedSemaphore`](super::BoundedSemaphore) which has all its permits, or if there are
+    /// `usize::MAX`.
+    #[inline]
     #[track_caller]
     pub fn release(&self) {
-        let Some(permits) = self.inner.permits.get().checked_add(1) else {
-            panic!("a semaphore can hold {} permits, and this one does", usize::MAX);
-        };
-        self.inner.permits.set(permits);
+        if !self.give_back() {
+            self.released_too_often();
+        }
+    }
+
+    /// False if it has all its permits: then nothing has happened.
+    #[inline]
+    pub(super) fn give_back(&self) -> bool {
+        let permits = self.inner.permits.get();
+        if permits == self.inner.most {
+            return false;
+        }
+        self.inner.permits.set(permits + 1);
         self.inner.waiters.wake_one();
+        true
+    }
+
+    #[cold]
+    #[track_caller]
+    pub(super) fn released_too_often(&self) -> ! {
+        assert!(self.limit().is_some(), "a semaphore can hold {} permits, and this one does", usize::MAX);
+        panic!(
+            "BoundedSemaphore({}) was released though all its permits were there: each release must follow an acquire of its \
+             own; use a Semaphore if releasing is to add permits",
+            self.inner.most
+        )
     }
 
     pub(crate) fn waiters(&self) -> &WaitList {
@@ -132,6 +210,10 @@ impl Semaphore {
 
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Semaphore({} available, {} waiting)", self.available(), self.inner.waiters.len())
+        let (available, waiting) = (self.available(), self.inner.waiters.len());
+        match self.limit() {
+            None => write!(f, "Semaphore({available} available, {waiting} waiting)"),
+            Some(most) => write!(f, "BoundedSemaphore({available} of {most} available, {waiting} waiting)"),
+        }
     }
 }

@@ -1,0 +1,91 @@
+//! Who holds the locks that somebody waits for.
+//!
+//! A greenlet that waits for a lock stays parked while the lock goes from one to the next of those before it in line. So its
+//! park does not name the holder but an entry of this table, which is read when a report is made. A lock has an entry only
+//! while it is contended; otherwise it keeps no books but its own state.
+
+use std::cell::{Cell, RefCell};
+
+use slab::Slab;
+
+use super::{Hub, Object};
+
+/// Who holds a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// The greenlet with this id, alone.
+    Greenlet(u64),
+    /// Those that read.
+    Readers,
+}
+
+struct Entry {
+    /// Nobody while the next in line has not run yet.
+    holder: Option<Holder>,
+    waiting: usize,
+}
+
+/// The hub's table.
+pub(crate) struct Holders(RefCell<Slab<Entry>>);
+
+impl Holders {
+    pub(super) const fn new() -> Holders {
+        Holders(RefCell::new(Slab::new()))
+    }
+
+    pub(super) fn get(&self, key: usize) -> Option<Holder> {
+        self.0.borrow().get(key).and_then(|entry| entry.holder)
+    }
+}
+
+/// A lock's link to its entry in the table, if it has one.
+pub(crate) struct Contention {
+    key: Cell<Option<usize>>,
+}
+
+impl Contention {
+    pub(crate) const fn new() -> Contention {
+        Contention { key: Cell::new(None) }
+    }
+
+    /// Notes the new holder, if anybody waits.
+    #[inline]
+    pub(crate) fn held_by(&self, holder: Option<Holder>) {
+        if let Some(key) = self.key.get() {
+            Hub::current().holders.0.borrow_mut()[key].holder = holder;
+        }
+    }
+
+    /// The running greenlet begins to wait for the lock, until the result is dropped.
+    pub(crate) fn wait(&self, holder: Option<Holder>) -> Contender<'_> {
+        let mut table = Hub::current().holders.0.borrow_mut();
+        let key = self.key.get().unwrap_or_else(|| table.insert(Entry { holder, waiting: 0 }));
+        table[key].waiting += 1;
+        self.key.set(Some(key));
+        Contender { contention: self, key }
+    }
+}
+
+/// Somebody who waits for a lock.
+pub(crate) struct Contender<'a> {
+    contention: &'a Contention,
+    key: usize,
+}
+
+impl Contender<'_> {
+    /// What it waits for, for the report.
+    pub(crate) fn object(&self) -> Object {
+        Object::Lock(self.key)
+    }
+}
+
+impl Drop for Contender<'_> {
+    fn drop(&mut self) {
+        let mut table = Hub::current().holders.0.borrow_mut();
+        table[self.key].waiting -= 1;
+        if table[self.key].waiting == 0 {
+            table.remove(self.key);
+            self.contention.key.set(None);
+        }
+    }
+}

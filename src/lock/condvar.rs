@@ -1,0 +1,200 @@
+//! Waiting, inside a mutex, for its data to change.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{MutexGuard, refused};
+use crate::hub::Reason;
+use crate::park::{self, Deadline, Woken};
+use crate::waitlist::{Place, WaitList};
+
+/// Waiting for the data of a [`Mutex`](super::Mutex) to change: gevent's `Condition`.
+///
+/// Of the shape of [`std::sync::Condvar`], but a handle: clones are the same condition. Waiting takes the guard, so nobody can
+/// wait without the lock; notifying needs no lock. Who waits is woken in the order of arrival, and not without a
+/// notification, but by the time it has the lock again others may have changed the data: look again, as
+/// [`wait_while`](Self::wait_while) does.
+///
+/// A greenlet that is killed or runs out of time while it waits uses up no notification.
+///
+/// # Examples
+/// ```
+/// use greenloop::{lock::{Condvar, Mutex}, spawn};
+/// use std::rc::Rc;
+///
+/// let (jobs, changed) = (Rc::new(Mutex::new(Vec::new())), Condvar::new());
+/// let worker = spawn({
+///     let (jobs, changed) = (jobs.clone(), changed.clone());
+///     move || changed.wait_while(jobs.lock(), |jobs| jobs.is_empty()).pop()
+/// });
+/// jobs.lock().push("a job");
+/// changed.notify_one();
+/// assert_eq!(worker.join().unwrap(), Some("a job"));
+/// ```
+#[derive(Clone)]
+pub struct Condvar {
+    waiters: Rc<WaitList>,
+}
+
+/// How the timed wait at a [`Condvar`] has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    /// Has it ended without what was waited for, because the time ran out?
+    pub fn timed_out(&self) -> bool {
+        self.0
+    }
+}
+
+impl Condvar {
+    /// A condition that nobody waits for.
+    pub fn new() -> Condvar {
+        Condvar { waiters: Rc::new(WaitList::new()) }
+    }
+
+    /// Unlocks the mutex, waits for a notification, and locks it again.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Panics
+    /// In a destructor run by a panic or a kill, which does not wait (in a destructor use
+    /// [`wait_timeout`](Self::wait_timeout), which says so). On a thread's root with [`LoopExit`](crate::LoopExit) if nothing
+    /// is left that could ever notify it.
+    #[track_caller]
+    pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        let (guard, woken) = self.wait_until(guard, Deadline::NEVER);
+        if woken == Woken::Refused {
+            refused("Condvar::wait", "use Condvar::wait_timeout");
+        }
+        guard
+    }
+
+    /// Waits as [`wait`](Self::wait) does as long as `condition` says true, and not at all if it says false at first.
+    ///
+    /// **Switches**: if it waits.
+    ///
+    /// # Panics
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_while<'a, T, F>(&self, mut guard: MutexGuard<'a, T>, mut condition: F) -> MutexGuard<'a, T>
+    where
+        T: ?Sized,
+        F: FnMut(&mut T) -> bool,
+    {
+        while condition(&mut guard) {
+            guard = self.wait(guard);
+        }
+        guard
+    }
+
+    /// Waits as [`wait`](Self::wait) does, for a notification at most for `timeout`, then for the lock.
+    ///
+    /// **Switches**: yes. In a destructor run by a panic or a kill it returns at once, as if the time had run out.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let mutex = Mutex::new(0);
+    /// let (guard, result) = Condvar::new().wait_timeout(mutex.lock(), Duration::from_millis(1));
+    /// assert!(result.timed_out());
+    /// assert_eq!(*guard, 0);
+    /// ```
+    #[track_caller]
+    pub fn wait_timeout<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> (MutexGuard<'a, T>, WaitTimeoutResult) {
+        let (guard, woken) = self.wait_until(guard, Deadline::after(Some(timeout)));
+        (guard, WaitTimeoutResult(woken != Woken::Notified))
+    }
+
+    /// Waits as [`wait_while`](Self::wait_while) does, at most for `timeout`. The result says that the time ran out if
+    /// `condition` still says true.
+    ///
+    /// **Switches**: if it waits. In a destructor run by a panic or a kill it returns at once.
+    #[track_caller]
+    pub fn wait_timeout_while<'a, T, F>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        timeout: Duration,
+        mut condition: F,
+    ) -> (MutexGuard<'a, T>, WaitTimeoutResult)
+    where
+        T: ?Sized,
+        F: FnMut(&mut T) -> bool,
+    {
+        let deadline = Deadline::after(Some(timeout));
+        let mut woken = Woken::Notified;
+        while condition(&mut guard) {
+            if woken != Woken::Notified {
+                return (guard, WaitTimeoutResult(true));
+            }
+            (guard, woken) = self.wait_until(guard, deadline);
+        }
+        (guard, WaitTimeoutResult(false))
+    }
+
+    #[track_caller]
+    fn wait_until<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        deadline: Deadline,
+    ) -> (MutexGuard<'a, T>, Woken) {
+        let mutex = guard.mutex();
+        // Nobody runs between this and the park, so no notification can be missed.
+        drop(guard);
+        let reason = Reason::plain("condition (notify)");
+        let woken = park::wait_on(&self.waiters, &mut Place::default(), reason, deadline);
+        let notified = (woken == Woken::Notified).then(|| Notified { waiters: &self.waiters });
+        let guard = mutex.lock();
+        if let Some(notified) = notified {
+            notified.use_up();
+        }
+        (guard, woken)
+    }
+
+    /// Wakes the one that has waited longest, if anybody waits. **Switches**: no; that one runs later.
+    pub fn notify_one(&self) {
+        self.waiters.wake_one();
+    }
+
+    /// Wakes all that wait. **Switches**: no; they run later, one after the other, as they get the lock.
+    pub fn notify_all(&self) {
+        self.waiters.wake_all();
+    }
+}
+
+/// A notification that was received by a greenlet which does not have the lock yet. If it is killed before, the next in line
+/// is notified.
+struct Notified<'a> {
+    waiters: &'a WaitList,
+}
+
+impl Notified<'_> {
+    fn use_up(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Notified<'_> {
+    fn drop(&mut self) {
+        self.waiters.wake_one();
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Condvar::new()
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Condvar({} waiting)", self.waiters.len())
+    }
+}
