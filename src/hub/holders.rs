@@ -89,3 +89,29 @@ impl Drop for Contender<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_has_an_entry_while_somebody_waits_for_it() {
+        let table = &Hub::current().holders;
+        let key = |contender: &Contender<'_>| contender.key;
+        let (lock, other) = (Contention::new(), Contention::new());
+        lock.held_by(Some(Holder::Readers));
+        assert!(table.0.borrow().is_empty());
+        let first = lock.wait(Some(Holder::Greenlet(1)));
+        let second = lock.wait(Some(Holder::Greenlet(2)));
+        let third = other.wait(None);
+        assert_eq!(key(&first), key(&second));
+        assert_eq!((table.get(key(&first)), table.get(key(&third))), (Some(Holder::Greenlet(1)), None));
+        drop(first);
+        lock.held_by(Some(Holder::Readers));
+        assert_eq!(table.get(key(&second)), Some(Holder::Readers));
+        drop((second, third));
+        assert!(table.0.borrow().is_empty());
+        drop(lock.wait(None));
+        assert!(table.0.borrow().is_empty());
+    }
+}
