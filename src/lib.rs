@@ -13,7 +13,8 @@
 //!
 //! While a thread unwinds because of a panic or a kill, nothing waits: `std::thread::panicking()` belongs to the thread, and
 //! all its other greenlets would look as if they panicked. A blocking call that is made in a destructor then returns its
-//! error, or the nearest neutral value, at once.
+//! error, or the nearest neutral value, at once. The few that have neither, such as [`lock::Mutex::lock`] of a mutex that is held,
+//! panic and say so; beside each stands one that can be used.
 //!
 //! # The end of a thread
 //!
@@ -24,7 +25,8 @@
 //! # Mutexes of the standard library
 //!
 //! A guard of `std::sync::Mutex` that is held while its greenlet switches blocks the whole thread, for ever, as soon as
-//! another greenlet locks the same mutex. Do not hold one over a call that switches, nor a `RefCell` borrow.
+//! another greenlet locks the same mutex. Do not hold one over a call that switches, nor a `RefCell` borrow; what is to stay
+//! locked over a switch belongs into one of the [`lock`]s of this crate.
 #![deny(unsafe_code)]
 
 #[cfg(panic = "abort")]

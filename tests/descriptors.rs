@@ -22,7 +22,8 @@ fn leaves_none_open(name: &str, work: impl Fn()) {
         while open_descriptors() > before && start.elapsed() < LONG {
             std::thread::yield_now();
         }
-        assert_eq!(open_descriptors(), before, "descriptors were left open");
+        let after = open_descriptors();
+        assert!(after <= before, "descriptors were left open: {before} before, {after} after");
     });
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use common::{OnDrop, ignore};
 use greenloop::lock::{Condvar, Mutex, OnceCell, ReentrantMutex, RwLock};
+use greenloop::testing::with_seed;
 use greenloop::{Greenlet, kill_all, sleep, spawn, timeout, wait_all, yield_now};
 use proptest::prelude::*;
 
@@ -293,11 +294,22 @@ fn run(programs: Vec<Vec<Op>>, acts: &[Act]) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
+    // LO15, LO20
     #[test]
     fn locks_exclude_and_nobody_stays_outside_a_free_one(
         programs in prop::collection::vec(prop::collection::vec(op(), 1..12), 1..8),
         acts in prop::collection::vec(act(), 0..25),
     ) {
         run(programs, &acts)?;
+    }
+
+    // LO15, LO20: the same when those that are ready run in any order.
+    #[test]
+    fn in_whatever_order_they_run(
+        programs in prop::collection::vec(prop::collection::vec(op(), 1..12), 1..8),
+        acts in prop::collection::vec(act(), 0..25),
+        seed in any::<u64>(),
+    ) {
+        with_seed(seed, || run(programs, &acts))?;
     }
 }

@@ -158,7 +158,9 @@ fn the_next_in_line_killed_after_it_was_woken_leaves_it_to_the_one_behind() {
                 Err(())
             });
             assert!(failed.is_err());
-            victim.take().map(|victim: Handle| victim.kill_nowait());
+            if let Some(victim) = victim.take() {
+                Handle::kill_nowait(&victim);
+            }
         }
     });
     yield_now();

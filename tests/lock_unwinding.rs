@@ -301,7 +301,7 @@ fn every_wait_is_named_in_a_report() {
     yield_now();
     let made_by = format!("waits for once cell being made by #{}", maker.id());
     assert_line(&report_of(|| _ = cell.get_or_init(|| 1)), &made_by);
-    let lazy = Lazy::<u32>::new(|| loop_exit());
+    let lazy = Lazy::<u32>::new(loop_exit);
     assert!(report_of(|| _ = *lazy).contains("waits for condition"));
     maker.kill();
 }
