@@ -19,6 +19,8 @@ pub struct JoinError(Kind);
 enum Kind {
     Killed,
     Panicked(Payload),
+    /// A clone of a panic: its text.
+    Told(Box<str>),
     Refused,
 }
 
@@ -51,13 +53,13 @@ impl JoinError {
 
     /// Did the greenlet panic?
     pub fn is_panic(&self) -> bool {
-        matches!(self.0, Kind::Panicked(_))
+        matches!(self.0, Kind::Panicked(_) | Kind::Told(_))
     }
 
     /// The payload of the panic, for `std::panic::resume_unwind`; the error itself if there was none.
     ///
     /// # Errors
-    /// Gives the error back if the greenlet did not panic.
+    /// Gives the error back if the greenlet did not panic, or if this is a clone: the payload is with the original.
     ///
     /// # Examples
     /// ```
@@ -72,11 +74,24 @@ impl JoinError {
     }
 }
 
+/// The clone of a panic has its text. The payload, which cannot be cloned, stays with the original.
+impl Clone for JoinError {
+    fn clone(&self) -> JoinError {
+        JoinError(match &self.0 {
+            Kind::Killed => Kind::Killed,
+            Kind::Panicked(payload) => Kind::Told(unwind::panic_text(payload).into()),
+            Kind::Told(text) => Kind::Told(text.clone()),
+            Kind::Refused => Kind::Refused,
+        })
+    }
+}
+
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Killed => f.write_str("the greenlet was killed"),
             Kind::Panicked(payload) => write!(f, "the greenlet panicked: {}", unwind::panic_text(payload)),
+            Kind::Told(text) => write!(f, "the greenlet panicked: {text}"),
             Kind::Refused => f.write_str(
                 "the greenlet is still running, and a destructor run by a panic or a kill does not wait",
             ),

@@ -44,6 +44,11 @@ mod greenlet;
 pub mod http;
 mod hub;
 mod io;
+/// Values that greenlets have for themselves, and values that they inherit: what [`greenlet_local!`] and [`inherited!`]
+/// declare.
+pub mod local {
+    pub use crate::greenlet::{AccessError, Inherited, LocalKey};
+}
 pub mod lock;
 pub mod net;
 mod park;
@@ -64,8 +69,8 @@ mod waitlist;
 
 pub use error::{Elapsed, JoinError, LoopExit};
 pub use greenlet::{
-    Builder, Greenlet, Handle, current, join_all, kill_all, shield, sleep, spawn, spawn_later, wait_all,
-    wait_all_timeout, yield_now,
+    Builder, Greenlet, Handle, LinkId, Outcome, SpawnHook, current, idle, join_all, kill_all, on_spawn,
+    shield, sleep, spawn, spawn_later, wait_all, wait_all_timeout, yield_now,
 };
 pub use threadpool::threadpool;
 pub use timeout::{Timeout, timeout};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::{Flag, LONG, Log, PROMPT, SHORT};
-use greenloop::{Elapsed, join_all, sleep, spawn, spawn_later, timeout, wait_all, yield_now};
+use greenloop::{Elapsed, idle, join_all, sleep, spawn, spawn_later, timeout, wait_all, yield_now};
 
 // SL01, SL07
 #[test]
@@ -241,6 +241,70 @@ fn a_yield_lets_everybody_run_who_is_ready() {
     }
     yield_now();
     assert_eq!(count.get(), 1_000);
+}
+
+// SL06
+#[test]
+fn idle_with_nothing_else_to_do_returns() {
+    yield_now();
+    idle();
+    idle();
+    spawn(|| idle()).join().unwrap();
+}
+
+#[test]
+fn idle_returns_when_nobody_is_ready_any_more() {
+    let log = Rc::new(Cell::new(0));
+    let busy: Vec<_> = (0..3)
+        .map(|_| {
+            let log = log.clone();
+            spawn(move || {
+                (0..1_000).for_each(|_| yield_now());
+                log.set(log.get() + 1);
+            })
+        })
+        .collect();
+    let sleeper = spawn(|| sleep(LONG));
+    idle();
+    assert_eq!(log.get(), 3);
+    assert!(busy.iter().all(|g| g.is_finished()));
+    // It did not wait for the timer.
+    assert!(!sleeper.is_finished());
+    sleeper.kill();
+}
+
+#[test]
+fn all_that_idle_at_the_same_time_go_on_together() {
+    let all = (0..3).map(|_| spawn(idle));
+    assert!(join_all(all).into_iter().all(|result| result.is_ok()));
+}
+
+#[test]
+fn what_is_due_runs_before_an_idle_greenlet() {
+    let fired = Flag::new();
+    drop(spawn_later(Duration::from_millis(1), {
+        let fired = fired.clone();
+        move || fired.raise()
+    }));
+    std::thread::sleep(SHORT);
+    idle();
+    assert!(fired.is_up());
+}
+
+#[test]
+fn an_idle_greenlet_is_killed_and_times_out() {
+    let busy = spawn(|| {
+        loop {
+            yield_now()
+        }
+    });
+    let idler = spawn(idle);
+    yield_now();
+    idler.kill();
+    assert!(idler.join().unwrap_err().is_killed());
+    assert!(timeout(Duration::from_millis(1), idle).is_err());
+    busy.kill();
+    idle();
 }
 
 // SL15

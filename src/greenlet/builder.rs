@@ -5,13 +5,12 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Greenlet, Handle};
+use super::hook::announce;
+use super::join::Slot;
+use super::{Greenlet, Handle, life};
 use crate::coro::{Coroutine, Label};
-use crate::error::JoinError;
-use crate::greenlet::join::Slot;
-use crate::hub::{Alarm, Hub, State, Task};
+use crate::hub::{Alarm, Hub, Task};
 use crate::stack::DEFAULT_STACK_SIZE;
-use crate::unwind;
 
 /// Spawns a greenlet: `f` runs when the current greenlet next blocks or yields, never before.
 ///
@@ -137,13 +136,27 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
+        let (handle, slot) = self.make(f)?;
+        announce(&handle);
+        Ok(Greenlet::new(handle, slot))
+    }
+
+    /// Makes the greenlet, without a word to the hooks. No code of the user's runs here, unless the closure is dropped
+    /// because no stack can be had.
+    #[track_caller]
+    pub(super) fn make<F, T>(self, f: F) -> io::Result<(Handle, Rc<Slot<T>>)>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
         let hub = Hub::current();
         let stack = hub.stacks.take(self.stack_size)?;
-        let task = Rc::new(Task::new(hub.new_id(), self.name, Location::caller()));
+        let origin = hub.origin(Location::caller());
+        let task = Rc::new(Task::new(hub.new_id(), self.name, origin));
         let slot = Rc::new(Slot::new());
         let label = Label { id: task.id, name: task.name.clone() };
         let result = slot.clone();
-        *task.coroutine.borrow_mut() = Some(Coroutine::new(stack, label, move || run(f, result)));
+        *task.coroutine.borrow_mut() = Some(Coroutine::new(stack, label, move || life::live(f, result)));
         hub.adopt(&task);
         match self.delay.map(|delay| hub.deadline(delay)) {
             None => hub.schedule(&task),
@@ -151,33 +164,6 @@ impl Builder {
             // Beyond the reach of the clock: it never starts, but it can be killed.
             Some(None) => {}
         }
-        Ok(Greenlet::new(Handle::new(task), slot))
+        Ok((Handle::new(task), slot))
     }
-}
-
-/// The life of a greenlet, on its own stack. Nothing unwinds out of here.
-fn run<F, T>(f: F, slot: Rc<Slot<T>>)
-where
-    F: FnOnce() -> T,
-{
-    let task = Hub::current().running();
-    // Killed before its first turn it never runs: its closure is dropped, here, on its own stack.
-    let outcome = match task.is_kill_requested() {
-        true => unwind::catch(|| drop(f)).and_then(|()| Err(unwind::kill())),
-        false => unwind::catch(f),
-    };
-    let outcome = outcome.map_err(|payload| match unwind::is_kill(&payload) {
-        true => JoinError::killed(),
-        false => JoinError::panicked(payload),
-    });
-    // If nobody will ask for the value it is dropped now, while the greenlet may still block. A panic of that
-    // destructor has been reported by the panic hook, and nobody is left to be told.
-    let concluded = unwind::catch(|| {
-        slot.set(outcome);
-        drop(slot);
-    });
-    // Not dropped: the destructor of what it threw might panic again.
-    std::mem::forget(concluded);
-    task.state.set(State::Done);
-    task.joiners.wake_all();
 }

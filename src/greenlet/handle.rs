@@ -1,6 +1,7 @@
 //! Anybody's view of a greenlet: whether it lives, and its end.
 
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ impl Handle {
         Handle { task }
     }
 
-    pub(super) fn task(&self) -> &Task {
+    pub(super) fn task(&self) -> &Rc<Task> {
         &self.task
     }
 
@@ -41,6 +42,26 @@ impl Handle {
     /// The name given with [`Builder::name`](crate::Builder::name).
     pub fn name(&self) -> Option<Rc<str>> {
         self.task.name.clone()
+    }
+
+    /// The id of the greenlet that has spawned it, 0 for the thread's root; `None` for the root itself.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{current, spawn};
+    ///
+    /// let g = spawn(|| spawn(|| current().parent()).join().unwrap());
+    /// let id = g.id();
+    /// assert_eq!(g.parent(), Some(0));
+    /// assert_eq!(g.join().unwrap(), Some(id));
+    /// ```
+    pub fn parent(&self) -> Option<u64> {
+        (!self.task.is_root).then_some(self.task.parent)
+    }
+
+    /// The call that has spawned it; for a thread's root the call that has made the hub.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.task.spawned_at
     }
 
     /// Has it ended, in whatever way?

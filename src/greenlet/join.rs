@@ -1,24 +1,75 @@
 //! The owner's view of a greenlet: its value.
 
-use std::cell::Cell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
 use super::Handle;
 use crate::error::JoinError;
+use crate::hub::{Link, Task};
 use crate::park::Deadline;
+use crate::unwind;
 
-/// Where a greenlet leaves its value.
-pub(super) struct Slot<T>(Cell<Option<Result<T, JoinError>>>);
+/// Where a greenlet leaves its value. Its owner and the greenlet share it until the greenlet has ended.
+pub(super) struct Slot<T> {
+    result: OnceCell<Result<T, JoinError>>,
+    /// Who is shown the result when it comes, by the number of the link.
+    watchers: OnceCell<Box<WatcherList<T>>>,
+}
+
+/// In the order in which they came. Mostly there are none, so all that is kept in the slot is a pointer.
+type WatcherList<T> = RefCell<VecDeque<(u64, Watcher<T>)>>;
+type Watcher<T> = Box<dyn FnOnce(&Result<T, JoinError>)>;
 
 impl<T> Slot<T> {
     pub(super) fn new() -> Slot<T> {
-        Slot(Cell::new(None))
+        Slot { result: OnceCell::new(), watchers: OnceCell::new() }
     }
 
-    pub(super) fn set(&self, outcome: Result<T, JoinError>) {
-        self.0.set(Some(outcome));
+    /// Shows the result of `task` to those that are linked to it, and keeps it.
+    #[inline]
+    pub(super) fn set(&self, result: Result<T, JoinError>, task: &Task) {
+        if let Some(watchers) = self.watchers.get() {
+            show(watchers, &result, task);
+        }
+        // Never set before: a greenlet ends once.
+        let _ = self.result.set(result);
+    }
+}
+
+/// Watchers that come meanwhile are shown the result as well.
+#[cold]
+fn show<T>(watchers: &WatcherList<T>, result: &Result<T, JoinError>, task: &Task) {
+    loop {
+        let next = watchers.borrow_mut().pop_front();
+        let Some((number, watcher)) = next else { return };
+        let linked = task.extras().links.take(number).is_some();
+        let tell = || match linked {
+            true => watcher(result),
+            false => drop(watcher),
+        };
+        // Clones and destructors may panic: the others are shown it nevertheless.
+        std::mem::forget(unwind::catch(tell));
+    }
+}
+
+impl<T: 'static> Slot<T> {
+    /// Shows the result of `task` to `watcher` when it comes, or now.
+    pub(super) fn when_set(
+        &self,
+        number: u64,
+        task: &Task,
+        watcher: impl FnOnce(&Result<T, JoinError>) + 'static,
+    ) {
+        match self.result.get() {
+            Some(result) => watcher(result),
+            None => {
+                task.extras().links.add(number, Link::WithValue);
+                self.watchers.get_or_init(Box::default).borrow_mut().push_back((number, Box::new(watcher)));
+            }
+        }
     }
 }
 
@@ -65,7 +116,13 @@ impl<T> Greenlet<T> {
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         self.handle.wait_until(Deadline::NEVER);
-        self.slot.0.take().unwrap_or_else(|| Err(JoinError::refused()))
+        // The greenlet has let go of the slot before it ended.
+        let result = Rc::into_inner(self.slot).and_then(|slot| slot.result.into_inner());
+        result.unwrap_or_else(|| Err(JoinError::refused()))
+    }
+
+    pub(super) fn slot(&self) -> &Slot<T> {
+        &self.slot
     }
 
     /// A handle without the value, which can be cloned and kept.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Handle;
 use crate::hub::{Hub, Reason};
 use crate::park::{self, Deadline};
+use crate::waitlist::Place;
 
 /// Lets the current greenlet sleep while the others run. Never shorter than `duration`.
 ///
@@ -54,6 +55,27 @@ pub fn sleep(duration: Duration) {
 #[inline]
 pub fn yield_now() {
     park::yield_now();
+}
+
+/// Waits until nobody else is ready to run: every greenlet that could run has parked or ended, and no descriptor, timer or
+/// message has anything for one. For work that may wait until there is nothing better to do.
+///
+/// Greenlets that wait here at the same time go on together. One that only yields is always ready, and keeps them waiting.
+///
+/// **Switches**: yes. In a destructor run by a panic or a kill it returns at once.
+///
+/// # Examples
+/// ```
+/// use greenloop::{idle, spawn, yield_now};
+///
+/// let busy = spawn(|| for _ in 0..1000 { yield_now() });
+/// idle();
+/// assert!(busy.is_finished());
+/// ```
+#[track_caller]
+pub fn idle() {
+    let reason = Reason::plain("an idle moment");
+    park::wait_on(&Hub::current().idlers, &mut Place::default(), reason, Deadline::NEVER);
 }
 
 /// The greenlet that runs now; on the thread's own stack its root, with id 0.

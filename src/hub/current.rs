@@ -36,6 +36,7 @@ impl Drop for Owner {
         let Some(hub) = self.0.take() else { return };
         // SAFETY: the pointer came from `Box::leak` in `create` and is freed nowhere else.
         let hub_ref = unsafe { hub.as_ref() };
+        hub_ref.end_root_locals();
         let abandoned = hub_ref.has_live_greenlets();
         if abandoned {
             hub_ref.abandon();

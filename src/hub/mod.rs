@@ -8,12 +8,15 @@ mod clock;
 mod current;
 mod deadlock;
 mod holders;
+mod ending;
+mod hooks;
 mod inbox;
 mod outside;
 mod schedule;
 mod task;
 pub(crate) mod timers;
 mod turn;
+mod values;
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -26,15 +29,21 @@ use slab::Slab;
 use crate::reactor::Reactor;
 use crate::stack::StackPool;
 use crate::sys;
+use crate::waitlist::WaitList;
 use clock::Clock;
 use holders::Holders;
 pub(crate) use holders::{Contender, Contention, Holder};
+pub use ending::Outcome;
+pub(crate) use ending::{Link, Links};
+pub(crate) use hooks::Hook;
+use hooks::Hooks;
 pub(crate) use inbox::{Inbox, Message};
 pub(crate) use outside::{Completion, Outside};
 use schedule::Schedule;
-pub(crate) use task::{Object, Park, Reason, State, Task, Wake};
+pub(crate) use task::{Extras, Object, Origin, Park, Reason, State, Task, Wake};
 use timers::{TimerKey, Timers};
 pub(crate) use turn::NothingLeft;
+pub(crate) use values::{Bound, Key};
 
 /// What a timer does.
 pub(crate) enum Alarm {
@@ -71,6 +80,9 @@ pub(crate) struct Hub {
     pub(crate) idle_timers: Cell<usize>,
     /// Input and output operations the running task may still do before it lets others run.
     pub(crate) io_budget: Cell<u32>,
+    /// Who waits until nobody is ready.
+    pub(crate) idlers: WaitList,
+    pub(crate) spawn_hooks: Hooks,
 }
 
 /// Operations on descriptors that a greenlet may do in one go while none of them blocks.
@@ -102,6 +114,8 @@ impl Hub {
             last_trim: Cell::new(0),
             idle_timers: Cell::new(0),
             io_budget: Cell::new(IO_BUDGET),
+            idlers: WaitList::new(),
+            spawn_hooks: Hooks::new(),
         }
     }
 
@@ -122,6 +136,16 @@ impl Hub {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         id
+    }
+
+    /// Where a greenlet comes from that is spawned now.
+    pub(crate) fn origin(&self, spawned_at: &'static Location<'static>) -> Origin {
+        let running = self.running.borrow();
+        Origin {
+            spawned_at,
+            parent: running.id,
+            bound: running.extras_if_any().and_then(|extras| extras.inherited.all()),
+        }
     }
 
     /// Takes a new greenlet into the table of live ones.
@@ -203,6 +227,13 @@ impl Hub {
         let alarm = self.timers.borrow_mut().remove(key);
         // Dropped after the borrow has ended: it may hold the last reference to a task.
         alarm.is_some()
+    }
+
+    /// The thread ends: the values that its root has for itself are dropped.
+    fn end_root_locals(&self) {
+        while let Some(value) = self.root.extras().locals.give_up() {
+            drop(value);
+        }
     }
 
     /// The thread ends while greenlets live: they are forgotten with their stacks, after the jobs that borrow from them. A wake-up by a destructor that runs

@@ -11,14 +11,16 @@
 //! Every arrow but *park* belongs to the hub. A task is in the run queue exactly while it is `Ready`, so a wake-up of a
 //! task that is not `Parked` finds nothing to do and says so: whoever hands out items or permits then asks the next one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
 use crate::coro::Coroutine;
+use crate::hub::ending::{Links, Outcome};
 use crate::hub::timers::TimerKey;
+use crate::hub::values::{Bound, Inherited, Locals};
 use crate::waitlist::WaitList;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,8 @@ pub(crate) struct Task {
     pub(crate) id: u64,
     pub(crate) name: Option<Rc<str>>,
     pub(crate) spawned_at: &'static Location<'static>,
+    /// The greenlet that has spawned it; its own id for a root.
+    pub(crate) parent: u64,
     pub(crate) is_root: bool,
     pub(crate) state: Cell<State>,
     pub(crate) wake: Cell<Wake>,
@@ -119,14 +123,44 @@ pub(crate) struct Task {
     pub(crate) start_timer: Cell<Option<TimerKey>>,
     /// Who waits for its end.
     pub(crate) joiners: WaitList,
+    /// How it has ended, once it has.
+    pub(crate) outcome: Cell<Option<Outcome>>,
+    extras: OnceCell<Box<Extras>>,
+}
+
+/// What most greenlets have not, kept apart so that these cost them nothing.
+pub(crate) struct Extras {
+    /// What is to happen at its end.
+    pub(crate) links: Links,
+    pub(crate) locals: Locals,
+    pub(crate) inherited: Inherited,
+}
+
+impl Extras {
+    fn new(bound: Bound) -> Extras {
+        Extras { links: Links::new(), locals: Locals::new(), inherited: Inherited::new(bound) }
+    }
+}
+
+/// Where a greenlet comes from.
+pub(crate) struct Origin {
+    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) parent: u64,
+    pub(crate) bound: Bound,
 }
 
 impl Task {
-    pub(crate) fn new(id: u64, name: Option<Rc<str>>, spawned_at: &'static Location<'static>) -> Task {
+    pub(crate) fn new(id: u64, name: Option<Rc<str>>, origin: Origin) -> Task {
+        let Origin { spawned_at, parent, bound } = origin;
+        let extras = match bound {
+            None => OnceCell::new(),
+            Some(_) => OnceCell::from(Box::new(Extras::new(bound))),
+        };
         Task {
             id,
             name,
             spawned_at,
+            parent,
             is_root: false,
             state: Cell::new(State::Fresh),
             wake: Cell::new(Wake::Notified),
@@ -138,14 +172,28 @@ impl Task {
             place: Cell::new(usize::MAX),
             start_timer: Cell::new(None),
             joiners: WaitList::new(),
+            outcome: Cell::new(None),
+            extras,
         }
     }
 
     /// The control block of a thread's own stack.
     pub(crate) fn root(spawned_at: &'static Location<'static>) -> Task {
-        let root = Task { is_root: true, ..Task::new(0, None, spawned_at) };
+        let origin = Origin { spawned_at, parent: 0, bound: None };
+        let root = Task { is_root: true, ..Task::new(0, None, origin) };
         root.state.set(State::Running);
         root
+    }
+
+    /// Its links and values, made if there are none.
+    pub(crate) fn extras(&self) -> &Extras {
+        self.extras.get_or_init(|| Box::new(Extras::new(None)))
+    }
+
+    /// Its links and values, if there ever were any.
+    #[inline]
+    pub(crate) fn extras_if_any(&self) -> Option<&Extras> {
+        self.extras.get().map(|extras| &**extras)
     }
 
     /// Will it never run again?

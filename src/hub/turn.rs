@@ -92,8 +92,11 @@ impl Hub {
     /// Looks at descriptors, messages and timers, and sleeps before if nobody is ready.
     fn poll(&self) -> Result<(), NothingLeft> {
         let idle = self.schedule.is_empty();
+        let awaited = idle && !self.idlers.is_empty();
         if idle {
             self.trim_stacks();
+        }
+        if idle && !awaited {
             self.sleep()?;
         } else if self.reactor.is_watching() {
             self.reactor.poll(Some(Duration::ZERO));
@@ -102,6 +105,9 @@ impl Hub {
         let now = self.now();
         self.batch_start.set(now);
         self.ring_alarms(now);
+        if awaited && self.schedule.is_empty() {
+            self.idlers.wake_all();
+        }
         Ok(())
     }
 

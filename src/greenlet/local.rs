@@ -1,0 +1,185 @@
+//! Values that each greenlet has for itself.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use crate::hub::{Hub, Key};
+
+/// Declares values of which each greenlet has its own: the `thread_local!` of greenlets.
+///
+/// The initialiser runs in each greenlet at its first use. The value is dropped at the end of the greenlet, whoever
+/// still has a handle of it, the youngest first; that of a thread's root at the end of the thread. Greenlets that live
+/// when their thread ends are forgotten with their values.
+///
+/// # Examples
+/// ```
+/// use greenloop::{greenlet_local, spawn};
+/// use std::cell::Cell;
+///
+/// greenlet_local! {
+///     /// How many requests this greenlet has served.
+///     pub static SERVED: Cell<u32> = Cell::new(0);
+/// }
+///
+/// SERVED.set(7);
+/// assert_eq!(spawn(|| SERVED.get()).join().unwrap(), 0);
+/// assert_eq!(SERVED.get(), 7);
+/// ```
+#[macro_export]
+macro_rules! greenlet_local {
+    () => {};
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = $init:expr $(; $($rest:tt)*)?) => {
+        $(#[$attribute])*
+        $visibility static $name: $crate::local::LocalKey<$type> = {
+            fn init() -> $type {
+                $init
+            }
+            $crate::local::LocalKey::__new(init)
+        };
+        $($crate::greenlet_local! { $($rest)* })?
+    };
+}
+
+/// A value that each greenlet has for itself, declared by [`greenlet_local!`](crate::greenlet_local).
+pub struct LocalKey<T: 'static> {
+    init: fn() -> T,
+}
+
+/// A greenlet that is giving its values up has this one no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the greenlet is at its end, and this value is gone already or was never made")]
+pub struct AccessError;
+
+impl<T: 'static> LocalKey<T> {
+    /// For `greenlet_local!` alone: a key is known by the address of its `static`.
+    #[doc(hidden)]
+    pub const fn __new(init: fn() -> T) -> LocalKey<T> {
+        LocalKey { init }
+    }
+
+    /// Shows the value of the current greenlet to `f`; makes it if this is the first use.
+    ///
+    /// **Switches**: only if `f` or the initialiser does.
+    ///
+    /// # Panics
+    /// In the destructor of a local value at the end of a greenlet, if this one is gone already or was never made.
+    ///
+    /// A reference does not leave the closure:
+    /// ```compile_fail
+    /// greenloop::greenlet_local! { static NAME: String = String::new(); }
+    /// let name: &String = NAME.with(|name| name);
+    /// ```
+    #[track_caller]
+    pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        match self.value() {
+            Ok(value) => f(&value),
+            Err(error) => panic!("greenlet local: {error}"),
+        }
+    }
+
+    /// [`with`](Self::with) without its panic.
+    ///
+    /// # Errors
+    /// [`AccessError`] in the destructor of a local value at the end of a greenlet, if this one is gone already or was
+    /// never made.
+    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
+        self.value().map(|value| f(&value))
+    }
+
+    /// The value, with a share in it: it lives while it is used, and no borrow is held while user code runs.
+    fn value(&'static self) -> Result<Rc<T>, AccessError> {
+        let key = std::ptr::from_ref(self) as Key;
+        let task = Hub::current().running();
+        if let Some(value) = task.extras().locals.get(key) {
+            return Ok(own(value));
+        }
+        if task.extras().locals.are_closed() {
+            return Err(AccessError);
+        }
+        let made = Rc::new((self.init)());
+        // The initialiser may have used this very key.
+        match task.extras().locals.get(key) {
+            Some(value) => Ok(own(value)),
+            None => {
+                task.extras().locals.add(key, made.clone());
+                Ok(made)
+            }
+        }
+    }
+}
+
+fn own<T: 'static>(value: Rc<dyn Any>) -> Rc<T> {
+    value.downcast().unwrap_or_else(|_| unreachable!("a key names values of its own type"))
+}
+
+impl<T: 'static> LocalKey<Cell<T>> {
+    /// Sets the value of the current greenlet.
+    ///
+    /// # Panics
+    /// As [`with`](Self::with).
+    #[track_caller]
+    pub fn set(&'static self, value: T) {
+        self.with(|cell| cell.set(value));
+    }
+
+    /// A copy of the value of the current greenlet.
+    ///
+    /// # Panics
+    /// As [`with`](Self::with).
+    #[track_caller]
+    pub fn get(&'static self) -> T
+    where
+        T: Copy,
+    {
+        self.with(Cell::get)
+    }
+
+    /// Takes the value of the current greenlet and leaves the default.
+    ///
+    /// # Panics
+    /// As [`with`](Self::with).
+    #[track_caller]
+    pub fn take(&'static self) -> T
+    where
+        T: Default,
+    {
+        self.with(Cell::take)
+    }
+
+    /// Sets the value of the current greenlet and gives the old one.
+    ///
+    /// # Panics
+    /// As [`with`](Self::with).
+    #[track_caller]
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
+    }
+}
+
+impl<T: 'static> LocalKey<RefCell<T>> {
+    /// Shows the contents of the current greenlet's cell to `f`.
+    ///
+    /// # Panics
+    /// If it is mutably borrowed. As [`with`](Self::with).
+    #[track_caller]
+    pub fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        self.with(|cell| f(&cell.borrow()))
+    }
+
+    /// Shows the contents of the current greenlet's cell to `f`, to be changed.
+    ///
+    /// # Panics
+    /// If it is borrowed. As [`with`](Self::with).
+    #[track_caller]
+    pub fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.with(|cell| f(&mut cell.borrow_mut()))
+    }
+}
+
+impl<T: 'static> fmt::Debug for LocalKey<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalKey(..)")
+    }
+}

@@ -1,0 +1,86 @@
+//! What is to happen when a greenlet ends.
+//!
+//! Links stand in the control block of the greenlet they wait for, in the order in which they came. The hub only keeps
+//! them; `greenlet/life.rs` says when each of them runs.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::rc::Rc;
+
+use crate::hub::Task;
+
+/// How a greenlet has ended, without its value.
+///
+/// # Examples
+/// ```
+/// use greenloop::{Outcome, spawn};
+///
+/// let g = spawn(|| 1);
+/// assert_eq!(g.outcome(), None);
+/// g.wait();
+/// assert_eq!(g.outcome(), Some(Outcome::Value));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its function has returned.
+    Value,
+    /// It was killed. As in gevent this is not a failure.
+    Killed,
+    /// It panicked.
+    Panicked,
+}
+
+/// What a link runs.
+pub(crate) type Callback = Box<dyn FnOnce(&Rc<Task>, Outcome)>;
+
+/// Something that waits for the end of a greenlet.
+pub(crate) enum Link {
+    /// Runs in a greenlet of its own, if the outcome is one that it wants.
+    Spawned { wants: fn(Outcome) -> bool, run: Callback },
+    /// Runs at once on the stack of the greenlet that ends. It neither switches nor panics.
+    Raw(Box<dyn FnOnce()>),
+    /// Stands for something that is kept with the value of the greenlet.
+    WithValue,
+}
+
+/// The links of one greenlet by their numbers, which grow. Empty, it owns no memory.
+pub(crate) struct Links(RefCell<BTreeMap<u64, Link>>);
+
+impl Links {
+    pub(super) const fn new() -> Links {
+        Links(RefCell::new(BTreeMap::new()))
+    }
+
+    pub(crate) fn add(&self, number: u64, link: Link) {
+        self.0.borrow_mut().insert(number, link);
+    }
+
+    /// Takes a link out, for its run or for good.
+    pub(crate) fn take(&self, number: u64) -> Option<Link> {
+        self.0.borrow_mut().remove(&number)
+    }
+
+    /// The first [`Link::Spawned`] after `number`, and whether it wants this outcome.
+    pub(crate) fn next_spawned(&self, number: u64, outcome: Outcome) -> Option<(u64, bool)> {
+        let links = self.0.borrow();
+        let mut later = links.range((Bound::Excluded(number), Bound::Unbounded));
+        later.find_map(|(&number, link)| match link {
+            Link::Spawned { wants, .. } => Some((number, wants(outcome))),
+            Link::Raw(_) | Link::WithValue => None,
+        })
+    }
+
+    /// Runs all of [`Link::Raw`], in their order.
+    pub(crate) fn run_raw(&self) {
+        let raw = |links: &BTreeMap<u64, Link>| {
+            links.iter().find(|(_, link)| matches!(link, Link::Raw(_))).map(|(&number, _)| number)
+        };
+        loop {
+            let Some(number) = raw(&self.0.borrow()) else { return };
+            if let Some(Link::Raw(run)) = self.take(number) {
+                run();
+            }
+        }
+    }
+}
