@@ -10,6 +10,7 @@ mod link;
 mod local;
 mod many;
 mod pause;
+mod try_join;
 
 pub use crate::hub::Outcome;
 pub use builder::{Builder, spawn, spawn_later};
@@ -21,3 +22,4 @@ pub use link::LinkId;
 pub use local::{AccessError, LocalKey};
 pub use many::{join_all, kill_all, wait_all, wait_all_timeout};
 pub use pause::{current, idle, shield, sleep, yield_now};
+pub use try_join::try_join_all;
