@@ -69,8 +69,9 @@ mod waitlist;
 
 pub use error::{Elapsed, JoinError, LoopExit};
 pub use greenlet::{
-    Builder, Greenlet, Handle, LinkId, Outcome, SpawnHook, current, idle, join_all, kill_all, on_spawn,
-    shield, sleep, spawn, spawn_later, try_join_all, wait_all, wait_all_timeout, yield_now,
+    Builder, Greenlet, Handle, LinkId, Outcome, Scope, ScopedGreenlet, SpawnHook, current, idle, join_all,
+    kill_all, on_spawn, scope, shield, sleep, spawn, spawn_later, try_join_all, wait_all, wait_all_timeout,
+    yield_now,
 };
 pub use threadpool::threadpool;
 pub use timeout::{Timeout, timeout};

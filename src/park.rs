@@ -66,12 +66,17 @@ impl Deadline {
 #[inline(always)]
 #[track_caller]
 pub(crate) fn park(reason: Reason, deadline: Deadline) -> Woken {
+    park_at(reason, deadline, Location::caller())
+}
+
+#[inline(always)]
+fn park_at(reason: Reason, deadline: Deadline, site: &'static Location<'static>) -> Woken {
     let hub = Hub::current();
     let task = hub.running();
     if let Some(refused) = check_entry(&task) {
         return refused;
     }
-    match suspend(hub, &task, reason, deadline) {
+    match suspend(hub, &task, reason, deadline, site) {
         Wake::Notified => Woken::Notified,
         Wake::TimedOut => Woken::TimedOut,
         Wake::Interrupted => deliver(&task),
@@ -97,7 +102,7 @@ pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
     }
     hub.idle_timers.set(usize::from(deadline.0.is_some()));
     let idle = Idle(hub);
-    let woken = suspend(hub, &task, Reason::plain("all greenlets"), deadline);
+    let woken = suspend(hub, &task, Reason::plain("all greenlets"), deadline, Location::caller());
     drop(idle);
     match woken {
         Wake::NothingLeft => true,
@@ -127,9 +132,21 @@ pub(crate) fn yield_now() {
 #[inline]
 #[track_caller]
 pub(crate) fn wait_on(list: &WaitList, place: &mut Place, reason: Reason, deadline: Deadline) -> Woken {
+    wait_on_at(list, place, reason, deadline, Location::caller())
+}
+
+/// [`wait_on`] for a caller whose own caller is to stand in reports, and cannot be seen from here.
+#[inline]
+pub(crate) fn wait_on_at(
+    list: &WaitList,
+    place: &mut Place,
+    reason: Reason,
+    deadline: Deadline,
+    site: &'static Location<'static>,
+) -> Woken {
     let ticket = list.enrol(Waiter::Task(Hub::current().running()), place);
     let enrolled = Enrolled { list, ticket };
-    let woken = park(reason, deadline);
+    let woken = park_at(reason, deadline, site);
     drop(enrolled);
     woken
 }
@@ -200,9 +217,14 @@ fn deliver(task: &Task) -> ! {
 }
 
 #[inline(always)]
-#[track_caller]
-fn suspend(hub: &Hub, task: &Rc<Task>, reason: Reason, deadline: Deadline) -> Wake {
-    task.park.set(Park { reason, site: Location::caller(), since: hub.recent() });
+fn suspend(
+    hub: &Hub,
+    task: &Rc<Task>,
+    reason: Reason,
+    deadline: Deadline,
+    site: &'static Location<'static>,
+) -> Wake {
+    task.park.set(Park { reason, site, since: hub.recent() });
     task.state.set(State::Parked);
     let timer = deadline.0.map(|deadline| hub.arm(deadline, Alarm::Wake(task.clone())));
     let nothing_left = switch(hub, task.is_root).is_err();

@@ -1,4 +1,5 @@
-//! What must not compile: greenlets and what they share stay on their thread, and borrow nothing.
+//! What must not compile: greenlets and what they share stay on their thread, and borrow nothing, or what outlives their
+//! scope.
 //!
 //! The files beside the cases hold the compiler's own words, which change from one version to the next. So this runs on
 //! demand, as `.ci/run` does: `cargo test --test compile_fail -- --ignored`. The doctests of `spawn` and `Greenlet` and the

@@ -10,6 +10,7 @@ mod link;
 mod local;
 mod many;
 mod pause;
+mod scope;
 mod try_join;
 
 pub use crate::hub::Outcome;
@@ -22,4 +23,5 @@ pub use link::LinkId;
 pub use local::{AccessError, LocalKey};
 pub use many::{join_all, kill_all, wait_all, wait_all_timeout};
 pub use pause::{current, idle, shield, sleep, yield_now};
+pub use scope::{Scope, ScopedGreenlet, scope};
 pub use try_join::try_join_all;

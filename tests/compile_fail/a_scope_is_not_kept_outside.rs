@@ -1,0 +1,5 @@
+fn main() {
+    let mut kept = None;
+    greenloop::scope(|s| kept = Some(s));
+    let _ = kept;
+}

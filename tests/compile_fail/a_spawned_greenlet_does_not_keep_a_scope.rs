@@ -1,0 +1,7 @@
+fn main() {
+    greenloop::scope(|s| {
+        greenloop::spawn(move || {
+            s.spawn(|| 1);
+        });
+    });
+}

@@ -1,0 +1,7 @@
+fn main() {
+    let mut list = Vec::new();
+    greenloop::scope(|s| {
+        s.spawn(|| list.push(1));
+        s.spawn(|| list.push(2));
+    });
+}
