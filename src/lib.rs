@@ -44,11 +44,7 @@ mod greenlet;
 pub mod http;
 mod hub;
 mod io;
-/// Values that greenlets have for themselves, and values that they inherit: what [`greenlet_local!`] and [`inherited!`]
-/// declare.
-pub mod local {
-    pub use crate::greenlet::{AccessError, Inherited, LocalKey};
-}
+pub mod local;
 pub mod lock;
 pub mod net;
 mod park;

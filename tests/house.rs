@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 13] = [
     &["coro"],
     &["hub", "reactor", "waitlist"],
     &["park"],
-    &["event", "lock", "queue", "timeout", "greenlet"],
+    &["event", "lock", "queue", "timeout", "greenlet", "local"],
     &["pool", "threadpool"],
     &["wait"],
     &["io"],

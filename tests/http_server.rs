@@ -140,7 +140,7 @@ fn until(happened: impl Fn() -> bool) {
     }
 }
 
-// WS75, WS33: a client on another thread, by the standard library's sockets.
+// WS75: a client on another thread, by the standard library's sockets.
 #[test]
 fn a_server_answers_clients_on_other_threads() {
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -383,9 +383,15 @@ fn a_large_upload_and_a_large_download_arrive_whole() {
         if request.method() == Method::GET {
             let mut pattern = Pattern::new();
             return Ok(Body::stream(std::iter::from_fn(move || {
-                let size = (SIZE - pattern.offset()).min(300_000) as usize;
-                let piece = pattern.peek(size).to_vec();
-                pattern.advance(piece.len());
+                // Large, so that a piece leaves in several writes.
+                let size = (SIZE - pattern.offset()).min(700_000) as usize;
+                let mut piece = Vec::with_capacity(size);
+                while piece.len() < size {
+                    let next = pattern.peek(size - piece.len());
+                    let count = next.len();
+                    piece.extend_from_slice(next);
+                    pattern.advance(count);
+                }
                 (size > 0).then_some(piece)
             })));
         }
@@ -510,10 +516,26 @@ fn stop_lets_a_request_finish_and_closes_its_connection() {
     let stopping = spawn_parked(move || server.stop(Duration::from_secs(2)));
     assert!(TcpStream::connect(address).is_err());
     go_on.put("finished").unwrap();
-    assert_eq!(client.answer().unwrap().text(), "finished");
+    let answer = client.answer().unwrap();
+    assert!(answer.text() == "finished" && answer.says("connection: close"), "{}", answer.head);
     assert_eq!(client.rest().unwrap(), "");
     stopping.join().unwrap();
     assert!(start.elapsed() < ms(1900), "the finished connection was waited for: {:?}", start.elapsed());
+}
+
+// WS81: a request that has come before the stop is answered, one behind it is not.
+#[test]
+fn a_busy_connection_ends_with_the_request_it_is_in() {
+    let (server, address) = serve(Limits::new(), echo_path);
+    let mut client = Client::new(address);
+    client.send("GET /slow HTTP/1.1\r\n\r\nGET /behind HTTP/1.1\r\n\r\n");
+    sleep(SHORT);
+    let start = Instant::now();
+    server.stop(LONG);
+    assert!(start.elapsed() < PROMPT);
+    let answer = client.answer().unwrap();
+    assert!(answer.text() == "slow" && answer.says("connection: close"), "{}", answer.head);
+    assert_eq!(client.rest().unwrap_or_default(), "");
 }
 
 // WS95, SV19

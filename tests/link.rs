@@ -331,6 +331,29 @@ fn an_async_result_gets_the_failure() {
     }
 }
 
+// AR09, AR10, LK06, LK07, LK08: each kind of link has a cell of its own.
+#[test]
+fn cells_set_by_links_for_other_outcomes_stay_unset() {
+    type Make = fn() -> Greenlet<u32>;
+    let cases: [(Make, Outcome); 3] =
+        [(returns, Outcome::Value), (panics, Outcome::Panicked), (killed, Outcome::Killed)];
+    for (make, outcome) in cases {
+        let g = make();
+        let [all, value, error] = [(); 3].map(|()| AsyncResult::new());
+        let set = |cell: &AsyncResult<Outcome>| {
+            let cell = cell.clone();
+            move |_: &greenloop::Handle, outcome| cell.set(outcome).unwrap()
+        };
+        g.link(set(&all));
+        g.link_value(set(&value));
+        g.link_error(set(&error));
+        assert_eq!(all.get(), outcome);
+        let failed = outcome == Outcome::Panicked;
+        assert_eq!(value.get_timeout(SHORT).ok(), (!failed).then_some(outcome));
+        assert_eq!(error.get_timeout(SHORT).ok(), failed.then_some(outcome));
+    }
+}
+
 // LK01: nobody keeps the greenlet.
 #[test]
 fn an_async_result_gets_the_value_of_a_detached_greenlet() {

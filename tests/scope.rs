@@ -11,6 +11,7 @@ use common::{Flag, LONG, Log, OnDrop, PROMPT, SHORT, ignore, is_child, on_a_thre
 use greenloop::event::{AsyncResult, Event};
 use greenloop::lock::Semaphore;
 use greenloop::queue::Queue;
+use greenloop::testing::for_each_seed;
 use greenloop::{
     Builder, Elapsed, LoopExit, Outcome, Scope, current, join_all, on_spawn, scope, shield, sleep, spawn,
     timeout, wait_all, yield_now,
@@ -26,7 +27,7 @@ fn caught<T>(f: impl FnOnce() -> T) -> Box<dyn std::any::Any + Send> {
 // GL38
 #[test]
 fn greenlets_of_a_scope_borrow_and_give_values() {
-    let words = vec![String::from("a"), String::from("bc")];
+    let words = [String::from("a"), String::from("bc")];
     let longest: &str = scope(|s| {
         let jobs: Vec<_> = words
             .iter()
@@ -170,7 +171,7 @@ fn a_scoped_greenlet_has_a_name_a_size_and_an_error() {
 
 #[test]
 fn a_handle_outlives_its_scope() {
-    let handle = scope(|s| s.spawn(|| yield_now()).handle());
+    let handle = scope(|s| s.spawn(yield_now).handle());
     assert_eq!(handle.outcome(), Some(Outcome::Value));
     assert!(handle.is_finished());
 }
@@ -567,7 +568,14 @@ fn a_body_that_is_killed_in_any_primitive_ends_its_scope_first() {
     type Call = Box<dyn FnOnce()>;
     let parks: [(&str, Call); 7] = [
         ("sleep", Box::new(|| sleep(LONG))),
-        ("yield_now", Box::new(|| (0..).for_each(|_: u64| yield_now()))),
+        (
+            "yield_now",
+            Box::new(|| {
+                loop {
+                    yield_now()
+                }
+            }),
+        ),
         ("event", Box::new(|| Event::new().wait())),
         ("async result", Box::new(|| AsyncResult::<()>::new().get())),
         ("semaphore", Box::new(|| ignore(Semaphore::new(0).acquire_timeout(LONG)))),
@@ -766,4 +774,112 @@ fn greenlets_of_a_scope_share_cells_without_any_rc() {
     });
     assert_eq!(turns.get(), 4);
     assert_eq!(*log.borrow(), ["a", "b", "a", "b"]);
+}
+
+/// Draws what happens next.
+#[derive(Clone)]
+struct Dice(Rc<Cell<u64>>);
+
+impl Dice {
+    fn throw(&self, sides: u64) -> u64 {
+        let next =
+            self.0.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0.set(next);
+        (next >> 33) % sides
+    }
+
+    fn moment(&self) -> Duration {
+        Duration::from_micros(self.throw(400))
+    }
+}
+
+/// A frame that is borrowed from: when it goes, nobody may be left who uses it.
+struct Frame {
+    users: Cell<u32>,
+    text: String,
+    left_in_use: Flag,
+}
+
+impl Frame {
+    fn new(left_in_use: &Flag) -> Frame {
+        Frame { users: Cell::new(0), text: "valid".repeat(10), left_in_use: left_in_use.clone() }
+    }
+
+    fn is_intact(&self) {
+        assert_eq!(self.text, "valid".repeat(10));
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        if self.users.get() != 0 {
+            self.left_in_use.raise();
+        }
+        self.text.clear();
+    }
+}
+
+fn act<'scope>(s: &'scope Scope<'scope, '_>, frame: &'scope Frame, dice: &'scope Dice, depth: u32) {
+    for _ in 0..dice.throw(4) {
+        match dice.throw(12) {
+            0 => std::panic::resume_unwind(Box::new("thrown by the dice")),
+            1 if depth > 0 => disorder(dice, &frame.left_in_use, depth - 1),
+            2 if depth > 0 => {
+                let _ = timeout(dice.moment(), || disorder(dice, &frame.left_in_use, depth - 1));
+            }
+            3 => s.cancel(),
+            4 | 5 if depth > 0 => {
+                let child = s.spawn(move || {
+                    frame.users.set(frame.users.get() + 1);
+                    let _use = OnDrop(|| {
+                        frame.is_intact();
+                        frame.users.set(frame.users.get() - 1);
+                    });
+                    act(s, frame, dice, depth - 1);
+                    frame.text.as_str()
+                });
+                match dice.throw(3) {
+                    0 => drop(child),
+                    1 => child.kill_nowait(),
+                    _ => assert!(child.join().is_err() || frame.users.get() < 100),
+                }
+            }
+            6 => shield(|| sleep(dice.moment())),
+            7 => drop(catch_unwind(AssertUnwindSafe(|| sleep(dice.moment())))),
+            8 => yield_now(),
+            _ => sleep(dice.moment()),
+        }
+        frame.is_intact();
+    }
+}
+
+fn disorder(dice: &Dice, left_in_use: &Flag, depth: u32) {
+    let frame = Frame::new(left_in_use);
+    scope(|s| {
+        (0..3).for_each(|_| drop(s.spawn(|| act(s, &frame, dice, depth))));
+        act(s, &frame, dice, depth);
+    });
+}
+
+// Kills, timeouts, panics and cancellations at random, in every order.
+#[test]
+fn no_frame_goes_while_a_greenlet_borrows_from_it_whatever_happens() {
+    let left_in_use = Flag::new();
+    let ends = Log::new();
+    for_each_seed(300, || {
+        let dice = Dice(Rc::new(Cell::new(ends.len() as u64)));
+        let g = spawn({
+            let (dice, left_in_use) = (dice.clone(), left_in_use.clone());
+            move || disorder(&dice, &left_in_use, 3)
+        });
+        sleep(dice.moment() * 3);
+        g.kill();
+        ends.add(g.outcome().unwrap());
+        assert!(!left_in_use.is_up());
+    });
+    // The dice are such that everything occurs.
+    let ends = ends.take();
+    for outcome in [Outcome::Value, Outcome::Killed, Outcome::Panicked] {
+        assert!(ends.contains(&outcome), "{outcome:?}");
+    }
 }

@@ -6,11 +6,12 @@ use std::error::Error;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
 use greenloop::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
-use greenloop::{join_all, sleep, spawn, yield_now};
+use greenloop::{join_all, sleep, spawn, threadpool, timeout, yield_now};
 use net_support::{Flag, LONG, Mute, PROMPT, SHORT, connection, ms, spawn_parked};
 
 fn listen() -> (TcpListener, SocketAddr) {
@@ -114,6 +115,29 @@ fn a_name_that_cannot_be_resolved_is_an_error_that_names_it() {
     assert!(again.iter().all(|error| error.to_string().contains(&name)));
 }
 
+// SK35
+#[test]
+fn a_lookup_that_takes_long_is_left_when_the_time_is_up() {
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = Arc::new(Mutex::new(gate));
+    // The lookup waits behind these for a thread.
+    let jobs: Vec<_> = (0..threadpool().limit())
+        .map(|_| {
+            let gate = gate.clone();
+            threadpool().spawn(move || gate.lock().unwrap().recv().is_err())
+        })
+        .collect();
+    let start = Instant::now();
+    assert!(timeout(SHORT, || TcpStream::connect("localhost:1").map(drop)).is_err());
+    let looking = spawn_parked(|| lookup_host("localhost"));
+    assert!(!looking.is_finished());
+    looking.kill();
+    assert!(looking.join().unwrap_err().is_killed() && start.elapsed() < PROMPT);
+    drop(open);
+    assert!(jobs.into_iter().all(|job| job.join().unwrap()));
+    assert!(lookup_host("localhost").unwrap().iter().all(|ip| ip.is_loopback()));
+}
+
 #[test]
 fn what_is_no_address_is_an_error_that_says_what_one_looks_like() {
     for bad in ["127.0.0.1", "localhost:http", "127.0.0.1:65536", "127.0.0.1:-1", ":", ""] {
@@ -186,15 +210,16 @@ fn a_connection_can_be_closed_in_one_direction() {
     text.clear();
     a.read_to_string(&mut text).unwrap();
     assert_eq!(text, "answer");
-    // SK24: not an error of our own, but the system's.
+    // The other side of the shutdown.
     drop(b);
     assert_eq!(a.read(&mut [0; 8]).unwrap(), 0);
 }
 
 // SK02
 #[test]
-fn empty_writes_do_nothing() {
+fn empty_reads_and_writes_do_nothing() {
     let (mut a, mut b) = connection();
+    assert_eq!((b.read(&mut []).unwrap(), b.peek(&mut []).unwrap()), (0, 0));
     a.set_write_timeout(Some(SHORT)).unwrap();
     assert_eq!(a.write(b"").unwrap(), 0);
     a.write_all(b"").unwrap();
@@ -229,7 +254,7 @@ fn a_read_that_takes_too_long_has_read_nothing() {
     assert_eq!(b.read(&mut place).unwrap(), 1);
 }
 
-// SK06
+// SK06, but for a limit that holds for each write, as in the standard library.
 #[test]
 fn a_write_to_a_peer_that_does_not_read_times_out() {
     let (mut a, _b) = connection();

@@ -6,8 +6,10 @@ use std::cell::Cell;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::rc::Rc;
+use std::time::Instant;
 
 use greenloop::net::TcpStream;
+use greenloop::queue::Queue;
 use greenloop::{join_all, sleep, spawn, yield_now};
 use net_support::{Flag, Numbers, Pattern, connection, ms};
 
@@ -180,4 +182,45 @@ fn a_writer_that_never_has_to_wait_lets_the_others_run() {
     other.join().unwrap();
     assert!(turns.get() >= 10, "{} turns", turns.get());
     drop((a, b));
+}
+
+// A look at the descriptors after so many turns is not enough when each of them is long.
+#[test]
+fn greenlets_with_long_turns_hold_input_up_for_a_few_turns_only() {
+    let (turns, over) = (Rc::new(Cell::new(0_u32)), Flag::default());
+    let busy = [(); 3].map(|()| {
+        let (turns, over) = (turns.clone(), over.clone());
+        spawn(move || {
+            while !over.is_up() {
+                let start = Instant::now();
+                while start.elapsed() < ms(1) {
+                    std::hint::spin_loop();
+                }
+                turns.update(|turns| turns + 1);
+                yield_now();
+            }
+        })
+    });
+    let (mut a, mut b) = connection();
+    let came = Queue::bounded(1);
+    let reader = spawn({
+        let (came, turns) = (came.clone(), turns.clone());
+        move || {
+            while b.read(&mut [0]).unwrap() == 1 {
+                came.put(turns.get()).unwrap();
+            }
+        }
+    });
+    let waited = (0..20).map(|n| {
+        (0..n % 7).for_each(|_| yield_now());
+        let before = turns.get();
+        a.write_all(b"x").unwrap();
+        came.get().unwrap() - before
+    });
+    let waited: Vec<_> = waited.collect();
+    over.raise();
+    drop(a);
+    reader.join().unwrap();
+    join_all(busy);
+    assert!(waited.iter().all(|&turns| turns <= 20), "{waited:?} turns");
 }

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use common::{Flag, LONG, OnDrop, PROMPT, SHORT};
 use greenloop::event::Event;
-use greenloop::{Greenlet, LoopExit, kill_all, sleep, spawn, timeout, try_join_all, wait_all, yield_now};
+use greenloop::{
+    Greenlet, LoopExit, iwait, kill_all, sleep, spawn, timeout, try_join_all, wait_all, yield_now,
+};
 
 // JO09
 #[test]
@@ -58,6 +60,15 @@ fn a_failure_is_given_without_waiting_for_the_slow_ones_which_run_on() {
     assert!(!ended.is_up());
     slow_handle.wait();
     assert!(ended.is_up() && start.elapsed() < PROMPT);
+}
+
+// JO12: who wants to know that some have ended, however, asks `iwait`.
+#[test]
+fn the_end_of_a_failing_greenlet_counts_as_any_end_for_iwait() {
+    let (slow, bad) = (spawn(|| sleep(LONG)), spawn(|| panic!("expected: the failure")));
+    assert_eq!(iwait(&[&slow, &bad]).take(1).collect::<Vec<_>>(), [1]);
+    assert!(!slow.is_finished());
+    slow.kill();
 }
 
 // JO10
@@ -161,13 +172,13 @@ fn a_kill_or_a_timeout_of_the_one_who_waits_leaves_the_others_alone_and_no_link(
 }
 
 #[test]
-fn a_deadlock_is_reported_with_one_that_is_waited_for() {
+fn a_deadlock_is_reported_with_the_number_of_those_that_are_left() {
     let stuck = spawn(|| Event::new().wait());
-    let stuck_handle = stuck.handle();
+    let (stuck_handle, ended) = (stuck.handle(), spawn(|| ()));
     let payload =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| try_join_all([stuck]))).unwrap_err();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| try_join_all([stuck, ended]))).unwrap_err();
     let exit = LoopExit::from_panic(&*payload).expect("a deadlock");
-    let expected = format!("such as #{} at {}", stuck_handle.id(), file!());
+    let expected = format!("waits for several greenlets, left 1 at {}", file!());
     assert!(exit.report().contains(&expected), "{exit}");
     stuck_handle.kill();
 }

@@ -51,9 +51,6 @@ fn end(task: &Rc<Task>, outcome: Outcome) {
     }
     task.outcome.set(Some(outcome));
     task.state.set(State::Done);
-    if let Some(extras) = task.extras_if_any() {
-        extras.links.run_raw();
-    }
     task.joiners.wake_all();
 }
 

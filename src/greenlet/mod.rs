@@ -1,13 +1,11 @@
-//! Greenlets: spawning, waiting for them, ending them, what they have for themselves.
+//! Greenlets: spawning, waiting for them, ending them, and what is to happen then.
 
 mod builder;
 mod handle;
 mod hook;
-mod inherited;
 mod join;
 mod life;
 mod link;
-mod local;
 mod many;
 mod pause;
 mod scope;
@@ -17,10 +15,8 @@ pub use crate::hub::Outcome;
 pub use builder::{Builder, spawn, spawn_later};
 pub use handle::Handle;
 pub use hook::{SpawnHook, on_spawn};
-pub use inherited::Inherited;
 pub use join::Greenlet;
 pub use link::LinkId;
-pub use local::{AccessError, LocalKey};
 pub use many::{join_all, kill_all, wait_all, wait_all_timeout};
 pub use pause::{current, idle, shield, sleep, yield_now};
 pub use scope::{Scope, ScopedGreenlet, scope};

@@ -38,8 +38,6 @@ pub(crate) type Callback = Box<dyn FnOnce(&Rc<Task>, Outcome)>;
 pub(crate) enum Link {
     /// Runs in a greenlet of its own, if the outcome is one that it wants.
     Spawned { wants: fn(Outcome) -> bool, run: Callback },
-    /// Runs at once on the stack of the greenlet that ends. It neither switches nor panics.
-    Raw(Box<dyn FnOnce()>),
     /// Stands for something that is kept with the value of the greenlet.
     WithValue,
 }
@@ -67,20 +65,7 @@ impl Links {
         let mut later = links.range((Bound::Excluded(number), Bound::Unbounded));
         later.find_map(|(&number, link)| match link {
             Link::Spawned { wants, .. } => Some((number, wants(outcome))),
-            Link::Raw(_) | Link::WithValue => None,
+            Link::WithValue => None,
         })
-    }
-
-    /// Runs all of [`Link::Raw`], in their order.
-    pub(crate) fn run_raw(&self) {
-        let raw = |links: &BTreeMap<u64, Link>| {
-            links.iter().find(|(_, link)| matches!(link, Link::Raw(_))).map(|(&number, _)| number)
-        };
-        loop {
-            let Some(number) = raw(&self.0.borrow()) else { return };
-            if let Some(Link::Raw(run)) = self.take(number) {
-                run();
-            }
-        }
     }
 }
