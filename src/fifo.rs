@@ -83,6 +83,12 @@ impl<T> Fifo<T> {
         Some(self.unlink(self.first))
     }
 
+    /// The entry that `ticket` names, if it is still here.
+    pub(crate) fn get_mut(&mut self, ticket: Ticket) -> Option<&mut T> {
+        let node = self.nodes.get_mut(ticket.index as usize)?;
+        (node.serial == ticket.serial).then_some(&mut node.value)
+    }
+
     /// Takes the entry that `ticket` names, if it is still here.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<T> {
         let node = self.nodes.get(ticket.index as usize)?;

@@ -92,6 +92,7 @@ pub struct Builder {
     name: Option<Rc<str>>,
     stack_size: usize,
     delay: Option<Duration>,
+    spawned_at: Option<&'static Location<'static>>,
 }
 
 impl Default for Builder {
@@ -103,7 +104,7 @@ impl Default for Builder {
 impl Builder {
     /// A builder with the defaults: no name, a stack of 256 KiB, no delay.
     pub fn new() -> Builder {
-        Builder { name: None, stack_size: DEFAULT_STACK_SIZE, delay: None }
+        Builder { name: None, stack_size: DEFAULT_STACK_SIZE, delay: None, spawned_at: None }
     }
 
     /// Names the greenlet, for reports and for the message of a stack overflow.
@@ -121,6 +122,11 @@ impl Builder {
     /// Starts the greenlet only after this time, as [`spawn_later`] does.
     pub fn delay(self, delay: Duration) -> Builder {
         Builder { delay: Some(delay), ..self }
+    }
+
+    /// Names another place than the caller's in reports.
+    pub(crate) fn spawned_at(self, site: &'static Location<'static>) -> Builder {
+        Builder { spawned_at: Some(site), ..self }
     }
 
     /// Spawns the greenlet, see [`spawn`](fn@spawn).
@@ -151,7 +157,7 @@ impl Builder {
     {
         let hub = Hub::current();
         let stack = hub.stacks.take(self.stack_size)?;
-        let origin = hub.origin(Location::caller());
+        let origin = hub.origin(self.spawned_at.unwrap_or(Location::caller()));
         let task = Rc::new(Task::new(hub.new_id(), self.name, origin));
         let slot = Rc::new(Slot::new());
         let label = Label { id: task.id, name: task.name.clone() };

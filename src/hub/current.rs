@@ -41,10 +41,15 @@ impl Drop for Owner {
         if abandoned {
             hub_ref.abandon();
         }
+        let inbox = hub_ref.take_inbox();
         CURRENT.set(None);
         if !abandoned {
             // SAFETY: as above; without live greenlets no frame is left that could hold a reference (module head).
             drop(unsafe { Box::from_raw(hub.as_ptr()) });
+        }
+        // Last, as it drops calls that will not be made, and with them values of the user.
+        if let Some(inbox) = inbox {
+            inbox.close();
         }
     }
 }

@@ -10,39 +10,78 @@
 //! ```
 //!
 //! Whichever comes first, one of the two sees the other's write (both are sequentially consistent), so no message waits for
-//! a hub that sleeps on.
+//! a hub that sleeps on. The end of the hub works the same way, and no message is left behind by it:
+//!
+//! ```text
+//!    sender                               hub
+//!    push the message                     say "closed"
+//!    if it says "closed": empty it        empty it
+//! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use crossbeam_queue::SegQueue;
 
 use crate::sys::driver::Waker;
+use crate::sys::shared::{AtomicBool, Ordering, SegQueue};
 
-/// What other threads tell a hub.
+/// What other threads tell a hub. The sender holds a [`Completion`](super::Completion) of that hub.
 pub(crate) enum Message {
+    /// The outside work registered under this number asks for attention.
+    Notified(usize),
     /// The outside work registered under this number has ended.
     Completed(usize),
+    /// To be called on the hub's thread. It must not block.
+    Run(Box<dyn FnOnce() + Send>),
+}
+
+/// Ends the sleep of a hub in the kernel.
+pub(crate) trait Rouse {
+    fn rouse(&self);
+}
+
+impl Rouse for Waker {
+    fn rouse(&self) {
+        self.wake();
+    }
 }
 
 /// See the module's head.
-pub(crate) struct Inbox {
+pub(crate) struct Inbox<W = Waker> {
     messages: SegQueue<Message>,
     asleep: AtomicBool,
-    waker: Waker,
+    closed: AtomicBool,
+    waker: W,
 }
 
-impl Inbox {
-    pub(crate) fn new(waker: Waker) -> Arc<Inbox> {
-        Arc::new(Inbox { messages: SegQueue::new(), asleep: AtomicBool::new(false), waker })
+impl<W: Rouse> Inbox<W> {
+    pub(crate) fn new(waker: W) -> Arc<Inbox<W>> {
+        let (asleep, closed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Inbox { messages: SegQueue::new(), asleep, closed, waker })
     }
 
-    /// From any thread.
-    pub(crate) fn send(&self, message: Message) {
-        self.messages.push(message);
-        if self.asleep.swap(false, Ordering::SeqCst) {
-            self.waker.wake();
+    /// From any thread. False if the hub has ended: then the message is gone. True does not say that it will be read, as
+    /// the hub may end before.
+    pub(crate) fn send(&self, message: Message) -> bool {
+        if self.is_closed() {
+            return false;
         }
+        self.messages.push(message);
+        if self.is_closed() {
+            self.empty();
+        }
+        self.rouse();
+        true
+    }
+
+    /// From any thread: if the hub sleeps it goes once around its loop.
+    pub(crate) fn rouse(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            self.waker.rouse();
+        }
+    }
+
+    /// Has the hub ended?
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// On the hub's thread.
@@ -52,7 +91,8 @@ impl Inbox {
 
     /// On the hub's thread: may it sleep? Says no when a message is there.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
+        // A swap as the senders' is, which costs no more than a store and puts both into one order for loom as well.
+        self.asleep.swap(true, Ordering::SeqCst);
         let nothing = self.messages.is_empty();
         if !nothing {
             self.awake();
@@ -63,5 +103,18 @@ impl Inbox {
     /// On the hub's thread, after it has slept.
     pub(crate) fn awake(&self) {
         self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// On the hub's thread, at its end: nobody will read any more. What is inside is dropped.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.empty();
+    }
+
+    fn empty(&self) {
+        // Unlike a failing `pop`, this is sequentially consistent with the flag.
+        while !self.messages.is_empty() {
+            drop(self.messages.pop());
+        }
     }
 }

@@ -14,6 +14,8 @@ mod inbox;
 mod outside;
 mod schedule;
 mod task;
+#[cfg(all(test, greenloop_loom))]
+mod tests;
 pub(crate) mod timers;
 mod turn;
 mod values;
@@ -66,11 +68,13 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     pub(crate) reactor: Reactor,
     pub(crate) stacks: StackPool,
-    /// Always there, until the hub is abandoned.
+    /// Always there, until the hub ends.
     inbox: RefCell<Option<Arc<Inbox>>>,
     outside: RefCell<Slab<Rc<dyn Outside>>>,
     /// Of the locks that somebody waits for.
     holders: Holders,
+    /// How many entries of `outside` are no reason to go on.
+    bystanders: Cell<usize>,
     next_id: Cell<u64>,
     /// Resumptions left until the hub looks at timers and descriptors again.
     until_poll: Cell<u32>,
@@ -108,6 +112,7 @@ impl Hub {
             inbox: RefCell::new(Some(Inbox::new(waker))),
             outside: RefCell::new(Slab::new()),
             holders: Holders::new(),
+            bystanders: Cell::new(0),
             next_id: Cell::new(1),
             until_poll: Cell::new(turn::BATCH),
             batch_start: Cell::new(0),
@@ -236,8 +241,8 @@ impl Hub {
         }
     }
 
-    /// The thread ends while greenlets live: they are forgotten with their stacks, after the jobs that borrow from them. A wake-up by a destructor that runs
-    /// later, when the thread may have another hub, must not bring one back.
+    /// The thread ends while greenlets live: they are forgotten with their stacks, after the jobs that borrow from them. A
+    /// wake-up by a destructor that runs later, when the thread may have another hub, must not bring one back.
     fn abandon(&self) {
         // At the end of the process nobody waits for a job that may block for long.
         if !sys::thread::is_main() {
@@ -247,8 +252,13 @@ impl Hub {
             task.state.set(State::Forgotten);
         }
         self.root.state.set(State::Forgotten);
+        self.tell_of_the_end();
         self.reactor.close();
-        self.inbox.take();
+    }
+
+    /// The hub ends: it reads no messages any more.
+    fn take_inbox(&self) -> Option<Arc<Inbox>> {
+        self.inbox.take()
     }
 }
 

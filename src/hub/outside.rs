@@ -1,15 +1,29 @@
-//! Work that goes on outside the hub's thread and whose end the hub is told of, such as a thread-pool job.
+//! What goes on outside the hub's thread and matters to it: a thread-pool job, a waker that somebody holds, a
+//! [`Remote`](crate::sync::Remote).
 //!
-//! While any is registered the hub may sleep without being deadlocked.
+//! The hub's side of it is an [`Outside`] in a table of the hub; the other side is a [`Completion`], which travels. While
+//! any is registered the hub may sleep without being deadlocked: the count against a deadlock is the count of completions.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::turn::BATCH;
 use crate::hub::{Hub, Inbox, Message};
 
-/// Told on the hub's thread that its work has ended. It must not block: it runs between greenlets.
+/// Messages read in one turn, not more than greenlets are resumed in one: threads that send without end do not stop the
+/// greenlets, and what they send waits as a message and not as a greenlet with a stack.
+const MESSAGES: u32 = BATCH;
+
+/// Told on the hub's thread what has become of its work. It must not block: it runs between greenlets.
 pub(crate) trait Outside {
-    fn completed(&self);
+    /// The work asks for attention; it goes on.
+    fn notified(&self) {}
+
+    /// The work has ended.
+    fn completed(&self) {}
+
+    /// The thread has ended first: nobody waits for the work any more, nor will ever run again.
+    fn abandoned(&self) {}
 
     /// Does the work use memory of the greenlet that waits for it?
     fn borrows(&self) -> bool {
@@ -18,10 +32,41 @@ pub(crate) trait Outside {
 }
 
 /// Sent along with the work: says that it has ended when it is dropped, on whatever thread, however the work ended.
+///
+/// Messages of one completion arrive in their order, its end last.
 pub(crate) struct Completion {
     /// None if the hub's thread has ended already.
     inbox: Option<Arc<Inbox>>,
     number: usize,
+}
+
+impl Completion {
+    /// Calls [`Outside::notified`]: at once on the hub's own thread, otherwise soon.
+    pub(crate) fn notify(&self) {
+        let Some(inbox) = &self.inbox else { return };
+        match Hub::try_current().filter(|hub| hub.reads(inbox)) {
+            Some(hub) => hub.notified(self.number),
+            None => _ = inbox.send(Message::Notified(self.number)),
+        }
+    }
+
+    /// Has `call` called on the hub's thread, between greenlets. False if that has ended, `call` is dropped then. True does
+    /// not say that it will be called, as the thread may end before.
+    pub(crate) fn run(&self, call: Box<dyn FnOnce() + Send>) -> bool {
+        self.inbox.as_ref().is_some_and(|inbox| inbox.send(Message::Run(call)))
+    }
+
+    /// Ends the sleep of the hub, if it sleeps.
+    pub(crate) fn rouse(&self) {
+        if let Some(inbox) = &self.inbox {
+            inbox.rouse();
+        }
+    }
+
+    /// Has the hub's thread ended?
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.inbox.as_ref().is_none_or(|inbox| inbox.is_closed())
+    }
 }
 
 impl Drop for Completion {
@@ -32,11 +77,46 @@ impl Drop for Completion {
     }
 }
 
+/// Registers what is told of the end of its thread, and is no reason for the hub to go on. Until this is dropped, on the
+/// hub's thread.
+pub(crate) struct Bystander {
+    number: usize,
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        let hub = Hub::current();
+        let work = hub.outside.borrow_mut().remove(self.number);
+        hub.bystanders.update(|count| count - 1);
+        drop(work);
+    }
+}
+
 impl Hub {
     /// Registers outside work; `work.completed()` is called on this thread after the returned token was dropped.
     pub(crate) fn expect(&self, work: Rc<dyn Outside>) -> Completion {
         let number = self.outside.borrow_mut().insert(work);
         Completion { inbox: self.inbox.borrow().clone(), number }
+    }
+
+    /// Has `work.abandoned()` called if the thread ends before the returned token is dropped.
+    pub(crate) fn attend(&self, work: Rc<dyn Outside>) -> Bystander {
+        self.bystanders.update(|count| count + 1);
+        Bystander { number: self.outside.borrow_mut().insert(work) }
+    }
+
+    /// Is anything going on outside that may send a message?
+    pub(super) fn has_outside_work(&self) -> bool {
+        self.outside.borrow().len() > self.bystanders.get()
+    }
+
+    fn reads(&self, inbox: &Arc<Inbox>) -> bool {
+        self.inbox.borrow().as_ref().is_some_and(|own| Arc::ptr_eq(own, inbox))
+    }
+
+    fn notified(&self, number: usize) {
+        let work = self.outside.borrow()[number].clone();
+        work.notified();
     }
 
     /// Blocks the thread until no work is left that borrows. At the end of the thread, when nobody will run any more.
@@ -45,17 +125,30 @@ impl Hub {
             if self.inbox.borrow().as_ref().is_some_and(|inbox| inbox.fall_asleep()) {
                 self.reactor.poll(None);
             }
-            self.read_inbox();
+            self.read_inbox(drop);
         }
     }
 
-    pub(super) fn read_inbox(&self) {
-        while let Some(message) = self.inbox.borrow().as_ref().and_then(|inbox| inbox.take()) {
+    /// Tells everybody whose work goes on that the thread has ended.
+    pub(super) fn tell_of_the_end(&self) {
+        let works: Vec<_> = self.outside.borrow().iter().map(|(_, work)| work.clone()).collect();
+        for work in works {
+            work.abandoned();
+        }
+    }
+
+    /// Reads messages, at most [`MESSAGES`]; `run` gets the calls among them.
+    pub(super) fn read_inbox(&self, run: impl Fn(Box<dyn FnOnce() + Send>)) {
+        for _ in 0..MESSAGES {
+            let message = self.inbox.borrow().as_ref().and_then(|inbox| inbox.take());
+            let Some(message) = message else { return };
             match message {
+                Message::Notified(number) => self.notified(number),
                 Message::Completed(number) => {
                     let work = self.outside.borrow_mut().remove(number);
                     work.completed();
                 }
+                Message::Run(call) => run(call),
             }
         }
     }

@@ -101,7 +101,7 @@ impl Hub {
         } else if self.reactor.is_watching() {
             self.reactor.poll(Some(Duration::ZERO));
         }
-        self.read_inbox();
+        self.read_inbox(|call| call());
         let now = self.now();
         self.batch_start.set(now);
         self.ring_alarms(now);
@@ -121,7 +121,7 @@ impl Hub {
     }
 
     fn sleep(&self) -> Result<(), NothingLeft> {
-        let outside = !self.outside.borrow().is_empty();
+        let outside = self.has_outside_work();
         let timed = self.timers.borrow().len() > self.idle_timers.get();
         if !timed && !outside && !self.reactor.is_watching() {
             return Err(NothingLeft);

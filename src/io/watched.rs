@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::hub::{Hub, IO_BUDGET, Object, Reason};
+use crate::hub::{Hub, Object, Reason};
 use crate::park::{self, Deadline, Woken};
 use crate::reactor::{Direction, Source};
 
@@ -51,7 +51,7 @@ impl<T: AsFd> Watched<T> {
         timeout: Option<Duration>,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        take_turn();
+        park::take_turn();
         let mut deadline = None;
         loop {
             if self.source.is_ready(direction) {
@@ -133,20 +133,6 @@ impl<T: AsFd> Watched<T> {
 impl<T: AsFd> Drop for Watched<T> {
     fn drop(&mut self) {
         self.deregister();
-    }
-}
-
-/// Lets the others run when this greenlet has done many operations none of which had to wait. Before the operation, so
-/// that nothing it brings is lost if the greenlet is killed here.
-#[inline]
-fn take_turn() {
-    let hub = Hub::current();
-    match hub.io_budget.get() {
-        0 => {
-            hub.io_budget.set(IO_BUDGET);
-            park::yield_now();
-        }
-        left => hub.io_budget.set(left - 1),
     }
 }
 

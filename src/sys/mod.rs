@@ -6,5 +6,6 @@ pub(crate) mod driver;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod overflow;
+pub(crate) mod shared;
 pub(crate) mod socket;
 pub(crate) mod thread;
