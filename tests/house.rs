@@ -12,6 +12,7 @@ const LAYERS: [&[&str]; 13] = [
     &["hub", "reactor", "waitlist"],
     &["park"],
     &["event", "lock", "queue", "timeout", "greenlet", "local"],
+    &["future"],
     &["pool", "threadpool"],
     &["wait"],
     &["io"],
