@@ -54,6 +54,7 @@ pub mod queue;
 mod reactor;
 pub mod server;
 mod stack;
+pub mod sync;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;

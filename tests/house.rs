@@ -5,14 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom. A module may use those of its own group and of the groups before it.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 14] = [
     &["sys", "error", "unwind", "fifo"],
     &["stack"],
     &["coro"],
     &["hub", "reactor", "waitlist"],
     &["park"],
     &["event", "lock", "queue", "timeout", "greenlet", "local"],
-    &["future"],
+    &["sync", "future"],
     &["pool", "threadpool"],
     &["wait"],
     &["io"],

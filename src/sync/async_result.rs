@@ -1,0 +1,181 @@
+//! A value that arrives once, from any thread.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::block;
+use super::line::{Line, Wait};
+use crate::error::Elapsed;
+use crate::hub::Reason;
+
+/// A place for one value; greenlets of any hub, threads without one, and async tasks wait until somebody puts it there.
+///
+/// It is [`event::AsyncResult`](crate::event::AsyncResult) across threads. Clones are the same place. It can be awaited.
+///
+/// # Examples
+/// ```
+/// use greenloop::sync::AsyncResult;
+///
+/// let result = AsyncResult::new();
+/// let thread = std::thread::spawn({ let result = result.clone(); move || result.set("from a thread") });
+/// assert_eq!(result.get(), "from a thread");
+/// thread.join().unwrap().unwrap();
+/// assert_eq!(result.set("again"), Err("again"));
+/// ```
+pub struct AsyncResult<T> {
+    inner: Arc<Inner<T>>,
+}
+
+struct Inner<T> {
+    value: OnceLock<T>,
+    line: Arc<Line>,
+}
+
+impl<T> AsyncResult<T> {
+    /// A place without a value.
+    pub fn new() -> AsyncResult<T> {
+        AsyncResult { inner: Arc::new(Inner { value: OnceLock::new(), line: Line::new() }) }
+    }
+
+    /// Puts the value and wakes all that wait for it, on whatever thread.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// Gives the value back if there is one already: it arrives once.
+    pub fn set(&self, value: T) -> Result<(), T> {
+        self.inner.value.set(value)?;
+        self.inner.line.wake_all();
+        Ok(())
+    }
+
+    /// Has the value arrived?
+    pub fn is_set(&self) -> bool {
+        self.inner.value.get().is_some()
+    }
+
+    /// Waits until the value has arrived.
+    ///
+    /// **Switches**: unless it has. In a destructor run by a panic or a kill on a thread with a hub it returns at once.
+    #[track_caller]
+    pub fn wait(&self) {
+        self.wait_until(None);
+    }
+
+    /// Waits until the value has arrived, at most for `timeout`, and says whether it has.
+    ///
+    /// **Switches**: as [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_until(Some(timeout))
+    }
+
+    #[track_caller]
+    fn wait_until(&self, timeout: Option<Duration>) -> bool {
+        let reason = Reason::plain("async result of any thread (get)");
+        block::wait(&self.inner.line, reason, timeout, || self.is_set().then_some(())).is_some()
+    }
+
+    /// Shows the value to `f` without waiting; `None` if it has not arrived.
+    pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.inner.value.get().map(f)
+    }
+}
+
+impl<T: Clone> AsyncResult<T> {
+    /// Waits for the value and gives a clone of it.
+    ///
+    /// **Switches**: unless the value has arrived.
+    ///
+    /// # Panics
+    /// In a destructor run by a panic or a kill on a thread with a hub, which does not wait, if the value is not there: use
+    /// [`try_get`](Self::try_get) in destructors.
+    #[track_caller]
+    pub fn get(&self) -> T {
+        self.wait();
+        match self.try_get() {
+            Some(value) => value,
+            None => panic!(
+                "AsyncResult::get in a destructor run by a panic or a kill, before the value has arrived"
+            ),
+        }
+    }
+
+    /// Waits for the value, at most for `timeout`.
+    ///
+    /// **Switches**: unless the value has arrived.
+    ///
+    /// # Errors
+    /// [`Elapsed`] if it has not arrived in time, or at once in a destructor run by a panic or a kill on a thread with a hub.
+    #[track_caller]
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, Elapsed> {
+        self.wait_timeout(timeout);
+        self.try_get().ok_or(Elapsed)
+    }
+
+    /// The value if it has arrived.
+    pub fn try_get(&self) -> Option<T> {
+        self.inner.value.get().cloned()
+    }
+}
+
+impl<T> Clone for AsyncResult<T> {
+    fn clone(&self) -> Self {
+        AsyncResult { inner: self.inner.clone() }
+    }
+}
+
+impl<T> Default for AsyncResult<T> {
+    fn default() -> Self {
+        AsyncResult::new()
+    }
+}
+
+impl<T> fmt::Debug for AsyncResult<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.is_set() { "set" } else { "unset" };
+        write!(f, "AsyncResult({state}, {} waiting)", self.inner.line.len())
+    }
+}
+
+impl<T: Clone> IntoFuture for AsyncResult<T> {
+    type Output = T;
+    type IntoFuture = Get<T>;
+
+    /// The arrival of the value as a future, for any executor.
+    fn into_future(self) -> Get<T> {
+        let wait = Wait::new(&self.inner.line);
+        Get { result: self, wait }
+    }
+}
+
+/// The future of an [`AsyncResult`]: a clone of its value when it has arrived.
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Get<T> {
+    result: AsyncResult<T>,
+    wait: Wait,
+}
+
+impl<T: Clone> Future for Get<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Get { result, wait } = &mut *self;
+        let arrived = wait.poll(context.waker(), || result.is_set().then_some(()));
+        // Cloned afterwards: that is the user's code.
+        arrived.map(|()| match result.try_get() {
+            Some(value) => value,
+            None => unreachable!("a value that has arrived stays"),
+        })
+    }
+}
+
+impl<T> fmt::Debug for Get<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Get({:?})", self.result)
+    }
+}

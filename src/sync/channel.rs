@@ -1,0 +1,374 @@
+//! Items from many threads to many.
+//!
+//! As in a [`Queue`](crate::queue::Queue) no item is ever assigned to somebody who waits: who is woken takes it when it runs.
+//! So a receiver that is killed or runs out of time cannot lose one, and a sender that is killed has sent nothing.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::block;
+use super::line::Line;
+use crate::hub::{Hub, Object, Reason};
+use crate::park;
+use crate::queue::{GetError, PutError};
+use crate::sys::shared::{Mutex, MutexGuard};
+
+/// Makes a channel that holds at most `capacity` items; who sends into a full one waits.
+///
+/// Senders and receivers can be cloned, sent to other threads and used by greenlets of any hub; a thread that has no hub is
+/// blocked where a greenlet would be parked. The channel ends when one side is gone: without senders receivers
+/// get what is inside, then [`GetError::Closed`]; without receivers the items are dropped and senders get
+/// [`PutError::Closed`].
+///
+/// # Panics
+/// If `capacity` is 0: such a channel could never take an item.
+///
+/// # Examples
+/// ```
+/// use greenloop::{spawn, sync};
+///
+/// let (sender, receiver) = sync::channel(10);
+/// let thread = std::thread::spawn(move || {
+///     for n in 1..=100 {
+///         sender.send(n).unwrap(); // blocks that thread while the channel is full
+///     }
+/// });
+/// let sum = spawn(move || receiver.into_iter().sum::<u32>()); // parks this greenlet while it is empty
+/// assert_eq!(sum.join()?, 5050);
+/// thread.join().unwrap();
+/// # Ok::<(), greenloop::JoinError>(())
+/// ```
+#[track_caller]
+pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    assert!(
+        capacity > 0,
+        "a channel with room for 0 items could never take one; give it room for at least 1"
+    );
+    with_capacity(capacity)
+}
+
+/// Makes a channel that always has room, see [`channel`].
+pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    with_capacity(usize::MAX)
+}
+
+fn with_capacity<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    let state = State { items: VecDeque::new(), senders: 1, receivers: 1 };
+    let (getters, putters) = (Line::new(), Line::new());
+    let shared = Arc::new(Shared { state: Mutex::new(state), capacity, getters, putters });
+    (Sender { shared: shared.clone() }, Receiver { shared })
+}
+
+pub(super) struct Shared<T> {
+    state: Mutex<State<T>>,
+    capacity: usize,
+    pub(super) getters: Arc<Line>,
+    pub(super) putters: Arc<Line>,
+}
+
+struct State<T> {
+    items: VecDeque<T>,
+    senders: usize,
+    receivers: usize,
+}
+
+impl<T> Shared<T> {
+    /// No foreign code runs under the lock.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put(&self, item: T) -> Result<(), PutError<T>> {
+        let mut state = self.lock();
+        if state.receivers == 0 {
+            return Err(PutError::Closed(item));
+        }
+        if state.items.len() >= self.capacity {
+            return Err(PutError::Full(item));
+        }
+        state.items.push_back(item);
+        drop(state);
+        self.getters.wake_one();
+        Ok(())
+    }
+
+    pub(super) fn get(&self) -> Result<T, GetError> {
+        let mut state = self.lock();
+        let Some(item) = state.items.pop_front() else {
+            return Err(if state.senders == 0 { GetError::Closed } else { GetError::Empty });
+        };
+        drop(state);
+        if self.capacity != usize::MAX {
+            self.putters.wake_one();
+        }
+        Ok(item)
+    }
+
+    fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>, side: &str) -> fmt::Result {
+        write!(f, "{side}({} items", self.len())?;
+        if self.capacity != usize::MAX {
+            write!(f, " of {}", self.capacity)?;
+        }
+        write!(f, ", {} receiving, {} sending)", self.getters.len(), self.putters.len())
+    }
+}
+
+/// One that always gets what it wants lets the other greenlets of its thread run now and then.
+fn take_turn() {
+    if Hub::try_current().is_some() {
+        park::take_turn();
+    }
+}
+
+/// The sending side of a [`channel`].
+pub struct Sender<T> {
+    pub(super) shared: Arc<Shared<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Sends an item, waiting until there is room.
+    ///
+    /// **Switches**: if the channel is full, and now and then if it is not.
+    ///
+    /// # Errors
+    /// [`PutError::Closed`] if all receivers are gone, before or while waiting. [`PutError::Full`] only in a destructor run by a
+    /// panic or a kill on a thread with a hub, which does not wait. The item is in the error.
+    #[track_caller]
+    pub fn send(&self, item: T) -> Result<(), PutError<T>> {
+        self.send_until(item, None)
+    }
+
+    /// Sends an item, waiting for room at most for `timeout`.
+    ///
+    /// **Switches**: as [`send`](Self::send).
+    ///
+    /// # Errors
+    /// [`PutError::Full`] if there was no room in time, [`PutError::Closed`] if all receivers are gone.
+    #[track_caller]
+    pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
+        self.send_until(item, Some(timeout))
+    }
+
+    /// Sends an item if there is room now. **Switches**: no.
+    ///
+    /// # Errors
+    /// [`PutError::Full`] if there is no room, [`PutError::Closed`] if all receivers are gone.
+    pub fn try_send(&self, item: T) -> Result<(), PutError<T>> {
+        self.shared.put(item)
+    }
+
+    #[track_caller]
+    fn send_until(&self, item: T, timeout: Option<Duration>) -> Result<(), PutError<T>> {
+        take_turn();
+        let item = match self.shared.put(item) {
+            Err(PutError::Full(item)) => item,
+            done => return done,
+        };
+        let reason = Reason::of("channel (send)", Object::Fill(self.len(), self.shared.capacity));
+        let mut waiting = Some(item);
+        let sent =
+            block::wait(&self.shared.putters, reason, timeout, || match self.shared.put(waiting.take()?) {
+                Err(PutError::Full(item)) => {
+                    waiting = Some(item);
+                    None
+                }
+                done => Some(done),
+            });
+        match (sent, waiting) {
+            (None, Some(item)) => Err(PutError::Full(item)),
+            (sent, _) => sent.unwrap_or(Ok(())),
+        }
+    }
+
+    /// How many items are inside.
+    pub fn len(&self) -> usize {
+        self.shared.len()
+    }
+
+    /// Is nothing inside?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Are all receivers gone?
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().receivers == 0
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.shared.lock().senders += 1;
+        Sender { shared: self.shared.clone() }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.senders -= 1;
+        let last = state.senders == 0;
+        drop(state);
+        if last {
+            self.shared.getters.wake_all();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.describe(f, "Sender")
+    }
+}
+
+/// The receiving side of a [`channel`]. A greenlet that waits here, while senders live, counts as outside work: its hub
+/// sleeps and raises no [`LoopExit`](crate::LoopExit).
+pub struct Receiver<T> {
+    pub(super) shared: Arc<Shared<T>>,
+}
+
+impl<T> Receiver<T> {
+    /// Takes the oldest item, waiting until there is one.
+    ///
+    /// **Switches**: if the channel is empty, and now and then if it is not.
+    ///
+    /// # Errors
+    /// [`GetError::Closed`] if the channel is empty and all senders are gone. [`GetError::Empty`] only in a destructor run by
+    /// a panic or a kill on a thread with a hub, which does not wait.
+    #[track_caller]
+    pub fn recv(&self) -> Result<T, GetError> {
+        self.recv_until(None)
+    }
+
+    /// Takes the oldest item, waiting for one at most for `timeout`.
+    ///
+    /// **Switches**: as [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the channel is empty and all senders are gone.
+    #[track_caller]
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+        self.recv_until(Some(timeout))
+    }
+
+    /// Takes the oldest item if there is one now. **Switches**: no.
+    ///
+    /// # Errors
+    /// [`GetError::Empty`] if there is none, [`GetError::Closed`] if all senders are gone, too.
+    pub fn try_recv(&self) -> Result<T, GetError> {
+        self.shared.get()
+    }
+
+    #[track_caller]
+    fn recv_until(&self, timeout: Option<Duration>) -> Result<T, GetError> {
+        take_turn();
+        let attempt = || match self.shared.get() {
+            Err(GetError::Empty) => None,
+            done => Some(done),
+        };
+        block::wait(&self.shared.getters, Reason::plain("channel (recv)"), timeout, attempt)
+            .unwrap_or(Err(GetError::Empty))
+    }
+
+    /// Takes items until all senders are gone and nothing is left; `next` waits as [`recv`](Self::recv) does.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { receiver: self }
+    }
+
+    /// How many items are inside.
+    pub fn len(&self) -> usize {
+        self.shared.len()
+    }
+
+    /// Is nothing inside?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Are all senders gone? There may still be items.
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().senders == 0
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.shared.lock().receivers += 1;
+        Receiver { shared: self.shared.clone() }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.receivers -= 1;
+        if state.receivers > 0 {
+            return;
+        }
+        let items = std::mem::take(&mut state.items);
+        drop(state);
+        self.shared.putters.wake_all();
+        drop(items);
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.describe(f, "Receiver")
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Receiver<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    /// Takes items until all senders are gone and nothing is left; `next` waits as [`recv`](Self::recv) does.
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter { receiver: self }
+    }
+}
+
+/// The items of a [`Receiver`] as they come.
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    receiver: &'a Receiver<T>,
+}
+
+impl<T> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
+
+/// The items of a [`Receiver`] as they come, with the receiver inside.
+#[derive(Debug)]
+pub struct IntoIter<T> {
+    receiver: Receiver<T>,
+}
+
+impl<T> Iterator for IntoIter<T> {
+    type Item = T;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
