@@ -132,7 +132,7 @@ impl<T> Drop for Report<T> {
     }
 }
 
-/// The results of [`Pool::imap`], in the order of the input.
+/// The results of [`Pool::imap`] and [`ThreadPool::imap`](crate::threadpool::ThreadPool::imap), in the order of the input.
 ///
 /// If the function panicked for an item, `next` panics in its place with the same payload, and the iteration can be
 /// continued; if the input itself panicked, that comes last.
@@ -177,7 +177,8 @@ impl<T> fmt::Debug for Imap<T> {
     }
 }
 
-/// The results of [`Pool::imap_unordered`], in the order in which they arrive.
+/// The results of [`Pool::imap_unordered`] and
+/// [`ThreadPool::imap_unordered`](crate::threadpool::ThreadPool::imap_unordered), in the order in which they arrive.
 ///
 /// If the function panicked for an item, `next` panics with the same payload when it comes to it, and the iteration can
 /// be continued; if the input itself panicked, that comes last.

@@ -28,6 +28,9 @@ use crate::park::Deadline;
 ///
 /// # Errors
 /// If no worker can be had. `f` has not run and is gone.
+///
+/// # Panics
+/// If `f` does, or if the pool was killed before it came to it.
 #[track_caller]
 pub(super) fn call<'a, F, T>(workers: &Arc<Workers>, f: F) -> io::Result<T>
 where
@@ -35,8 +38,7 @@ where
     T: Send + 'a,
 {
     debug_assert!(!std::thread::panicking());
-    let (done, slot) = (Done::of_borrower(), Slot::new());
-    let fill = slot.clone();
+    let (done, (slot, fill)) = (Done::of_borrower(), Slot::new());
     let work: Box<dyn FnOnce() + Send + 'a> = Box::new(move || fill.fill(f));
     // SAFETY: only the lifetime changes. The closure is gone before this function returns or unwinds (module head).
     let work: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(work) };
@@ -48,7 +50,7 @@ where
     match slot.take() {
         Some(Ok(value)) => Ok(value),
         Some(Err(payload)) => std::panic::resume_unwind(payload),
-        None => unreachable!("a submitted job is always run"),
+        None => panic!("the call was not made: the thread pool was killed before it came to it"),
     }
 }
 

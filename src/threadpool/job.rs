@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,27 +55,42 @@ impl Outside for Done {
 }
 
 /// Where the worker leaves the value.
-pub(super) struct Slot<T>(Arc<Mutex<Option<Result<T, Payload>>>>);
+pub(super) struct Slot<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    value: Mutex<Option<Result<T, Payload>>>,
+    ended: AtomicBool,
+}
+
+/// The worker's side of a slot. Dropped with the call, also with one that was thrown away.
+pub(super) struct Fill<T>(Arc<Inner<T>>);
 
 impl<T> Slot<T> {
-    pub(super) fn new() -> Slot<T> {
-        Slot(Arc::new(Mutex::new(None)))
-    }
-
-    /// On the worker: calls `f` and keeps what it gives.
-    pub(super) fn fill(self, f: impl FnOnce() -> T) {
-        let outcome = unwind::catch(f);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    pub(super) fn new() -> (Slot<T>, Fill<T>) {
+        let inner = Arc::new(Inner { value: Mutex::new(None), ended: AtomicBool::new(false) });
+        (Slot(inner.clone()), Fill(inner))
     }
 
     pub(super) fn take(&self) -> Option<Result<T, Payload>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.value.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn has_ended(&self) -> bool {
+        self.0.ended.load(Ordering::Acquire)
     }
 }
 
-impl<T> Clone for Slot<T> {
-    fn clone(&self) -> Self {
-        Slot(self.0.clone())
+impl<T> Fill<T> {
+    /// Calls `f` and keeps what it gives.
+    pub(super) fn fill(self, f: impl FnOnce() -> T) {
+        let outcome = unwind::catch(f);
+        *self.0.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    }
+}
+
+impl<T> Drop for Fill<T> {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
     }
 }
 
@@ -96,22 +112,24 @@ impl<T> Job<T> {
     /// **Switches**: unless it has ended.
     ///
     /// # Errors
-    /// That the call panicked. In a destructor run by a panic or a kill, which does not wait, that it still runs.
+    /// That the call panicked; that its pool was killed before it came to it. In a destructor run by a panic or a kill, which
+    /// does not wait, that it still runs.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        if !self.done.wait(Deadline::NEVER) {
+        if !self.wait_until(None) {
             return Err(JoinError::refused());
         }
         match self.slot.take() {
             Some(outcome) => outcome.map_err(JoinError::panicked),
-            None => unreachable!("a submitted job is always run"),
+            // Thrown away with its pool's queue.
+            None => Err(JoinError::killed()),
         }
     }
 
     /// Waits until the call has ended. **Switches**: unless it has ended.
     #[track_caller]
     pub fn wait(&self) {
-        self.done.wait(Deadline::NEVER);
+        self.wait_until(None);
     }
 
     /// Waits until the call has ended, at most for `timeout`, and says whether it has.
@@ -119,12 +137,18 @@ impl<T> Job<T> {
     /// **Switches**: unless it has ended.
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.done.wait(Deadline::after(Some(timeout)))
+        self.wait_until(Some(timeout))
     }
 
-    /// Has the call ended, as far as the hub has been told?
+    #[track_caller]
+    fn wait_until(&self, timeout: Option<Duration>) -> bool {
+        // The hub may not have been told yet.
+        self.is_finished() || self.done.wait(Deadline::after(timeout)) || self.is_finished()
+    }
+
+    /// Has the call ended?
     pub fn is_finished(&self) -> bool {
-        self.done.done.get()
+        self.slot.has_ended()
     }
 }
 

@@ -4,17 +4,23 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::borrow;
 use super::job::{Done, Job, Slot};
 use super::worker::{Errand, Workers};
 use crate::error::JoinError;
 use crate::hub::Hub;
+use crate::pool::{Imap, ImapUnordered, Pool};
 
 /// Threads for calls that block or compute for long.
 ///
 /// A greenlet that waits for such a call is parked; the others run on. Threads are started as jobs come, up to the limit;
-/// idle ones end after 5 s. Clones are the same pool; when the last is dropped, its threads finish what is queued and end.
+/// idle ones end after 5 s. Clones are the same pool, also on other threads, whose hubs may share it; when the last is
+/// dropped, its threads finish what is queued and end.
+///
+/// A job that waits for another job of the same pool can wait for ever when no thread is left for that one; only
+/// [`apply`](Self::apply) knows the case and makes the call at once.
 ///
 /// # Examples
 /// ```
@@ -60,13 +66,9 @@ pub fn threadpool() -> ThreadPool {
 }
 
 impl ThreadPool {
-    /// A pool of at most `limit` threads. None is started before the first job.
-    ///
-    /// # Panics
-    /// If `limit` is 0: no job would ever run.
-    #[track_caller]
+    /// A pool of at most `limit` threads. None is started before the first job. With a limit of 0 jobs wait until it is
+    /// [raised](Self::set_limit).
     pub fn new(limit: usize) -> ThreadPool {
-        assert!(limit > 0, "a thread pool of 0 threads could never run a job; allow at least 1");
         ThreadPool { owner: Arc::new(Owner(Workers::new(limit))) }
     }
 
@@ -75,9 +77,46 @@ impl ThreadPool {
         self.workers().limit()
     }
 
+    /// Sets how many threads it may have. If there are more, they end as their jobs do; if jobs are waiting, threads are
+    /// started for them. With 0, jobs wait; a greenlet that waits for one of them waits as if it ran.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Panics
+    /// If jobs are waiting, the pool has no thread, and the system refuses to start one.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(0);
+    /// let job = pool.spawn(|| "at last");
+    /// pool.set_limit(1);
+    /// assert_eq!(job.join().unwrap(), "at last");
+    /// ```
+    #[track_caller]
+    pub fn set_limit(&self, limit: usize) {
+        self.workers().set_limit(limit).unwrap_or_else(|error| no_thread(error));
+    }
+
+    /// Sets how long a thread may be idle before it ends; 5 s at first. `Duration::MAX` is for ever.
+    pub fn set_idle_timeout(&self, timeout: Duration) {
+        self.workers().set_idle_timeout(timeout);
+    }
+
     /// How many threads it has.
     pub fn size(&self) -> usize {
         self.workers().threads()
+    }
+
+    /// How many jobs are queued or running.
+    pub fn len(&self) -> usize {
+        self.workers().jobs()
+    }
+
+    /// Is no job queued or running?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn workers(&self) -> &Arc<Workers> {
@@ -102,8 +141,7 @@ impl ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (done, slot) = (Done::new(), Slot::new());
-        let fill = slot.clone();
+        let (done, (slot, fill)) = (Done::new(), Slot::new());
         let completion = Hub::current().expect(done.clone());
         let submitted = self.workers().submit(Errand { work: Box::new(move || fill.fill(f)), completion });
         submitted.unwrap_or_else(|error| no_thread(error));
@@ -119,7 +157,8 @@ impl ThreadPool {
     /// **Switches**: yes.
     ///
     /// # Panics
-    /// If `f` does, with the same payload. If the pool has no thread and the system refuses to start one.
+    /// If `f` does, with the same payload. If the pool is killed before it comes to the call. If the pool has no thread and
+    /// the system refuses to start one.
     ///
     /// # Examples
     /// ```
@@ -161,6 +200,126 @@ impl ThreadPool {
         }
         let results: Result<Vec<T>, JoinError> = jobs.into_iter().map(Job::join).collect();
         results.unwrap_or_else(|error| error.rethrow())
+    }
+
+    /// Like [`map`](Self::map), but lazy: gives each result when it and all before it have arrived. As many items are taken
+    /// at a time as the pool has threads by its limit now, from now on; dropping the iterator ends that, but calls that
+    /// have begun go on.
+    ///
+    /// **Switches**: `next` does, unless its result is there. Making it does not.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    /// let doubled: Vec<_> = ThreadPool::new(2).imap([1, 2, 3], |n| n * 2).collect();
+    /// assert_eq!(doubled, [2, 4, 6]);
+    /// ```
+    #[track_caller]
+    pub fn imap<I, F, T>(&self, items: I, f: F) -> Imap<T>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.askers().imap(items, self.asking(f))
+    }
+
+    /// Like [`imap`](Self::imap), but gives each result as soon as it has arrived.
+    ///
+    /// **Switches**: `next` does, unless a result is there. Making it does not.
+    #[track_caller]
+    pub fn imap_unordered<I, F, T>(&self, items: I, f: F) -> ImapUnordered<T>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.askers().imap_unordered(items, self.asking(f))
+    }
+
+    /// Greenlets that each wait for one job: with them the lazy maps are those of [`Pool`].
+    fn askers(&self) -> Pool {
+        Pool::new(self.limit().max(1))
+    }
+
+    fn asking<I, F, T>(&self, f: F) -> impl Fn(I) -> T + 'static
+    where
+        I: Send + 'static,
+        F: Fn(I) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (pool, f) = (self.clone(), Arc::new(f));
+        move |item| {
+            let f = f.clone();
+            pool.spawn(move || f(item)).join().unwrap_or_else(|error| error.rethrow())
+        }
+    }
+
+    /// Waits until no job is queued or running. New ones may have come when the caller runs. From a thread of the pool itself,
+    /// whose own job runs, it does not wait.
+    ///
+    /// **Switches**: unless the pool is idle.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+    ///
+    /// let (pool, count) = (ThreadPool::new(2), Arc::new(AtomicU32::new(0)));
+    /// for _ in 0..5 {
+    ///     let count = count.clone();
+    ///     pool.spawn(move || count.fetch_add(1, Ordering::Relaxed));
+    /// }
+    /// pool.join();
+    /// assert_eq!(count.load(Ordering::Relaxed), 5);
+    /// ```
+    #[track_caller]
+    pub fn join(&self) {
+        if !self.workers().is_own_worker() {
+            self.workers().join(None);
+        }
+    }
+
+    /// [`join`](Self::join), at most for `timeout`; says whether the pool became idle.
+    ///
+    /// **Switches**: unless the pool is idle.
+    #[track_caller]
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        !self.workers().is_own_worker() && self.workers().join(Some(timeout))
+    }
+
+    /// Throws away what is queued and waits until what runs has ended, as a thread cannot be killed, and the threads with
+    /// it. Jobs that were thrown away say that they were killed. Afterwards the pool can be used again. From a thread of the
+    /// pool itself, whose own job runs, it does not wait.
+    ///
+    /// **Switches**: unless the pool has no threads.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(0);
+    /// let job = pool.spawn(|| ());
+    /// pool.kill();
+    /// assert!(job.join().unwrap_err().is_killed());
+    /// ```
+    #[track_caller]
+    pub fn kill(&self) {
+        self.workers().dismiss();
+        if !self.workers().is_own_worker() {
+            self.workers().wait_until_dismissed(None);
+        }
+    }
+
+    /// [`kill`](Self::kill), waiting at most for `timeout`; says whether the threads have ended.
+    ///
+    /// **Switches**: unless the pool has no threads.
+    #[track_caller]
+    pub fn kill_timeout(&self, timeout: Duration) -> bool {
+        self.workers().dismiss();
+        !self.workers().is_own_worker() && self.workers().wait_until_dismissed(Some(timeout))
     }
 }
 

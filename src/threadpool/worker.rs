@@ -1,24 +1,24 @@
 //! The threads of a pool and their queue.
 //!
-//! Threads are started when a job comes and none is idle, up to the limit; one that has been idle for
-//! [`IDLE_LIMIT`] ends. Jobs lie in a lock-free queue; the lock guards only the counting of threads, and a worker looks
-//! at the queue once more under it before it sleeps, so that no job is left behind.
+//! Threads are started when a job comes and none is free for it, up to the limit. One that has been idle for some time ends; so does
+//! one that finds itself beyond the limit, and one that was there before the last `kill`. Everything is decided under one lock: a
+//! worker that is about to end has looked at the queue under it, so no job is left behind.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::ptr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_queue::SegQueue;
-
-use crate::hub::Completion;
+use crate::hub::{Completion, Reason};
+use crate::sync::{self, Line};
 use crate::unwind;
 
 /// As in gevent, an idle worker ends after 5 s.
-const IDLE_LIMIT: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One job. The completion is dropped after the work, also when the work never runs: then nothing that the work borrows
 /// is in use any more.
@@ -28,17 +28,36 @@ pub(super) struct Errand {
 }
 
 pub(super) struct Workers {
-    errands: SegQueue<Errand>,
-    count: Mutex<Count>,
+    state: Mutex<State>,
     wake: Condvar,
-    limit: usize,
+    /// Those who wait until nothing is queued nor running.
+    finished: Arc<Line>,
+    /// Those who wait until the threads of before a `kill` have ended.
+    dismissed: Arc<Line>,
 }
 
-#[derive(Default)]
-struct Count {
+struct State {
+    errands: VecDeque<Errand>,
+    limit: usize,
+    idle_timeout: Duration,
     threads: usize,
-    idle: usize,
+    running: usize,
     closed: bool,
+    /// The number of `kill`s.
+    era: usize,
+    /// Threads that have not yet noticed the last `kill`.
+    old: usize,
+}
+
+impl State {
+    /// Threads that look for a job now or will at once.
+    fn free(&self) -> usize {
+        self.threads - self.running
+    }
+
+    fn is_finished(&self) -> bool {
+        self.errands.is_empty() && self.running == 0
+    }
 }
 
 thread_local! {
@@ -48,20 +67,32 @@ thread_local! {
 
 impl Workers {
     pub(super) fn new(limit: usize) -> Arc<Workers> {
-        Arc::new(Workers {
-            errands: SegQueue::new(),
-            count: Mutex::new(Count::default()),
-            wake: Condvar::new(),
+        let state = State {
+            errands: VecDeque::new(),
             limit,
-        })
+            idle_timeout: IDLE_TIMEOUT,
+            threads: 0,
+            running: 0,
+            closed: false,
+            era: 0,
+            old: 0,
+        };
+        let (finished, dismissed) = (Line::new(), Line::new());
+        Arc::new(Workers { state: Mutex::new(state), wake: Condvar::new(), finished, dismissed })
     }
 
     pub(super) fn limit(&self) -> usize {
-        self.limit
+        self.lock().limit
     }
 
     pub(super) fn threads(&self) -> usize {
         self.lock().threads
+    }
+
+    /// How many jobs are queued or running.
+    pub(super) fn jobs(&self) -> usize {
+        let state = self.lock();
+        state.errands.len() + state.running
     }
 
     /// Does the current thread work for this pool?
@@ -71,29 +102,89 @@ impl Workers {
 
     /// Queues a job and sees to it that somebody does it.
     ///
-    /// All of it under the lock: a worker that gives up waiting looks at the queue under it as well, so the last one
-    /// cannot end between the two.
-    ///
     /// # Errors
     /// If there is no thread and none can be started. The job is dropped then.
     pub(super) fn submit(self: &Arc<Self>, errand: Errand) -> io::Result<()> {
-        let mut count = self.lock();
-        if self.errands.len() >= count.idle && count.threads < self.limit {
-            match self.start_thread() {
-                Ok(()) => count.threads += 1,
+        let mut state = self.lock();
+        if state.errands.len() >= state.free() && state.threads < state.limit {
+            match self.start_thread(&mut state) {
+                Ok(()) => {}
                 // With fewer threads than allowed the job only waits longer.
-                Err(_) if count.threads > 0 => {}
-                Err(error) => return Err(error),
+                Err(_) if state.threads > 0 => {}
+                Err(error) => {
+                    drop(state);
+                    return Err(error);
+                }
             }
         }
-        self.errands.push(errand);
+        state.errands.push_back(errand);
+        drop(state);
         self.wake.notify_one();
         Ok(())
     }
 
-    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
-        let workers = self.clone();
-        thread::Builder::new().name("greenloop worker".into()).spawn(move || workers.work()).map(drop)
+    /// Sets the limit; starts threads for what is queued, or lets those beyond it end when their jobs have.
+    ///
+    /// # Errors
+    /// If there is no thread, one is needed, and none can be started. The limit is set.
+    pub(super) fn set_limit(self: &Arc<Self>, limit: usize) -> io::Result<()> {
+        let mut state = self.lock();
+        state.limit = limit;
+        let waiting = state.errands.len().saturating_sub(state.free());
+        for _ in 0..waiting.min(limit.saturating_sub(state.threads)) {
+            match self.start_thread(&mut state) {
+                Ok(()) => {}
+                Err(_) if state.threads > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        drop(state);
+        self.wake.notify_all();
+        Ok(())
+    }
+
+    pub(super) fn set_idle_timeout(&self, timeout: Duration) {
+        self.lock().idle_timeout = timeout;
+        self.wake.notify_all();
+    }
+
+    fn start_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
+        let (workers, era) = (self.clone(), state.era);
+        thread::Builder::new().name("greenloop worker".into()).spawn(move || workers.work(era))?;
+        state.threads += 1;
+        Ok(())
+    }
+
+    /// Waits until nothing is queued nor running; says whether that is so.
+    #[track_caller]
+    pub(super) fn join(&self, timeout: Option<Duration>) -> bool {
+        let reason = Reason::plain("a thread pool (to finish)");
+        sync::wait(&self.finished, reason, timeout, || self.lock().is_finished().then_some(())).is_some()
+    }
+
+    /// Throws the queued jobs away and tells the threads to end after those that run.
+    pub(super) fn dismiss(&self) {
+        let mut state = self.lock();
+        state.era += 1;
+        state.old = state.threads;
+        let errands = mem::take(&mut state.errands);
+        let finished = state.is_finished();
+        drop(state);
+        self.wake.notify_all();
+        for errand in errands {
+            // Something in the closure may panic when it is dropped; the panic hook has reported it.
+            mem::forget(unwind::catch(|| drop(errand)));
+        }
+        if finished {
+            self.finished.wake_all();
+        }
+    }
+
+    /// Waits until the threads that were dismissed have ended; says whether they have.
+    #[track_caller]
+    pub(super) fn wait_until_dismissed(&self, timeout: Option<Duration>) -> bool {
+        let reason = Reason::plain("the threads of a pool (to end)");
+        sync::wait(&self.dismissed, reason, timeout, || (self.lock().old == 0).then_some(())).is_some()
     }
 
     /// Lets the threads end when the queue is empty.
@@ -102,44 +193,64 @@ impl Workers {
         self.wake.notify_all();
     }
 
-    fn work(&self) {
+    fn work(&self, mut era: usize) {
         WORKS_FOR.set(self);
+        while let Some(Errand { work, completion }) = self.next(&mut era) {
+            // A panic of the call itself is caught and kept with its result; this one comes from the destructor of a
+            // result that nobody wants. The panic hook has reported it.
+            mem::forget(unwind::catch(work));
+            drop(completion);
+            let mut state = self.lock();
+            state.running -= 1;
+            let finished = state.is_finished();
+            drop(state);
+            if finished {
+                self.finished.wake_all();
+            }
+        }
+    }
+
+    /// Waits for a job; none if this thread is to end. It is not counted any more then.
+    fn next(&self, era: &mut usize) -> Option<Errand> {
+        let mut state = self.lock();
+        let idle_since = Instant::now();
         loop {
-            while let Some(Errand { work, completion }) = self.errands.pop() {
-                // A panic of the call itself is caught and kept with its result; this one comes from the destructor of a
-                // result that nobody wants. The panic hook has reported it; what it threw might panic when dropped.
-                mem::forget(unwind::catch(work));
-                drop(completion);
+            if *era != state.era {
+                *era = state.era;
+                state.old -= 1;
+                let last = state.old == 0;
+                // If jobs have come after the `kill` it stays, as one of the new threads.
+                let stays = !state.errands.is_empty();
+                state.threads -= usize::from(!stays);
+                if last {
+                    drop(state);
+                    self.dismissed.wake_all();
+                    state = self.lock();
+                }
+                if !stays {
+                    return None;
+                }
             }
-            if !self.rest() {
-                return;
+            if state.threads > state.limit {
+                state.threads -= 1;
+                return None;
             }
+            if let Some(errand) = state.errands.pop_front() {
+                state.running += 1;
+                return Some(errand);
+            }
+            let left = state.idle_timeout.saturating_sub(idle_since.elapsed());
+            if state.closed || left.is_zero() {
+                state.threads -= 1;
+                return None;
+            }
+            let (guard, _) = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            state = guard;
         }
     }
 
-    /// Waits for a job; false if this thread is to end.
-    fn rest(&self) -> bool {
-        let mut count = self.lock();
-        while self.errands.is_empty() {
-            if count.closed {
-                count.threads -= 1;
-                return false;
-            }
-            count.idle += 1;
-            let (guard, waited) =
-                self.wake.wait_timeout(count, IDLE_LIMIT).unwrap_or_else(PoisonError::into_inner);
-            count = guard;
-            count.idle -= 1;
-            if waited.timed_out() && self.errands.is_empty() {
-                count.threads -= 1;
-                return false;
-            }
-        }
-        true
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Count> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held; the counts are right in any case.
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
