@@ -53,7 +53,7 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Meaningless, "SL22 SL23 SL26", "a hub is not carried over a `fork`; its descriptors are its own"),
     (Kind::Meaningless, "TO24 TO29 TO30", "a `Timeout` is a limit, not a running clock: each `run` has its own"),
     (Kind::Meaningless, "AR04", "a list of callbacks is not part of the interface"),
-    (Kind::Decided, "LO04 QU39", "the types have no negative numbers"),
+    (Kind::Decided, "LO04 QU39 TP03", "the types have no negative numbers"),
     (Kind::Meaningless, "LO23", "a lock is unlocked by dropping its guard, so there is none to drop if nobody holds it"),
     (Kind::Decided, "LO24", "a failed `try_acquire` does not switch: it would be no `try` otherwise; a spinning greenlet yields"),
     (Kind::Decided, "QU20", "iteration ends when the queue is closed"),
@@ -64,8 +64,6 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Meaningless, "LC03 LC11", "a greenlet-local is a variable with a type, not an object with attributes"),
     (Kind::Meaningless, "HB03", "no code of the user runs in the hub"),
     (Kind::Meaningless, "HB04 HB06 HB08 HB09", "switching and waiters are not part of the interface"),
-    (Kind::Absent, "SL20 EV13 EV14 AR11 LO34 LO35 LO36 LO37", "what crosses threads"),
-    (Kind::Absent, "TP07 TP09 TP11 TP15 TP16 TP17", "the rest of the thread pool"),
     (Kind::Absent, "QU16 QU17 QU18 QU19 QU22 QU23 QU24 QU25 QU27 QU32", "the other queues"),
     (Kind::Absent, "GP01 GP02 GP03 GP04 GP06 GP07 GP08 GP09 GP10 GP12 GP13 GP14 GP15 IM09", "groups"),
 ];

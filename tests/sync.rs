@@ -360,3 +360,22 @@ fn permits_are_had_in_the_order_of_asking_across_hubs() {
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
+
+#[test]
+fn virtual_time_gives_a_wait_for_other_threads_its_limit_and_goes_on() {
+    use greenloop::testing;
+    let start = Instant::now();
+    testing::virtual_time(|| {
+        let event = Event::new();
+        assert!(!event.wait_timeout(SHORT));
+        assert_eq!(testing::elapsed(), SHORT);
+        let other = thread::spawn({
+            let event = event.clone();
+            move || event.set()
+        });
+        assert!(event.wait_timeout(LONG));
+        other.join().unwrap();
+        sleep(LONG);
+    });
+    assert!(start.elapsed() >= SHORT && start.elapsed() < PROMPT);
+}

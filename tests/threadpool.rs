@@ -70,12 +70,6 @@ fn join_tells_of_a_panic() {
     assert!(error.is_panic() && !error.is_killed() && error.to_string().contains("boom"), "{error}");
 }
 
-// TP03
-#[test]
-fn a_pool_without_threads_is_refused() {
-    assert!(panic_of(|| ThreadPool::new(0)).contains("at least 1"));
-}
-
 // TP04
 #[test]
 fn map_gives_the_results_in_the_order_of_the_input() {

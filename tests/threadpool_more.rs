@@ -461,7 +461,7 @@ fn nothing_of_a_job_that_has_ended_is_kept() {
     assert_eq!(Arc::strong_count(&result), 1);
 }
 
-// TP22: what goes wrong outside the call itself ends neither the thread nor the hub.
+// What goes wrong outside the call itself ends neither the thread nor the hub.
 #[test]
 fn a_result_whose_destructor_panics_ends_nothing() {
     struct Bomb;

@@ -89,6 +89,12 @@ impl<W: Rouse> Inbox<W> {
         self.messages.pop()
     }
 
+    /// Is no message there?
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
     /// On the hub's thread: may it sleep? Says no when a message is there.
     pub(crate) fn fall_asleep(&self) -> bool {
         // A swap as the senders' is, which costs no more than a store and puts both into one order for loom as well.

@@ -25,6 +25,11 @@ pub(crate) trait Outside {
     /// The thread has ended first: nobody waits for the work any more, nor will ever run again.
     fn abandoned(&self) {}
 
+    /// Is it only waited for, and nobody knows whether anybody works on it?
+    fn is_idle(&self) -> bool {
+        false
+    }
+
     /// Does the work use memory of the greenlet that waits for it?
     fn borrows(&self) -> bool {
         false
@@ -108,6 +113,11 @@ impl Hub {
     /// Is anything going on outside that may send a message?
     pub(super) fn has_outside_work(&self) -> bool {
         self.outside.borrow().len() > self.bystanders.get()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn is_outside_work_idle(&self) -> bool {
+        self.outside.borrow().iter().all(|(_, work)| work.is_idle())
     }
 
     fn reads(&self, inbox: &Arc<Inbox>) -> bool {

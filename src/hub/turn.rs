@@ -141,6 +141,10 @@ impl Hub {
             }
             Some(_) => self.reactor.poll(Some(Duration::ZERO)),
         }
+        #[cfg(feature = "testing")]
+        if self.clock.is_virtual() {
+            self.follow(next);
+        }
         Ok(())
     }
 
@@ -150,6 +154,17 @@ impl Hub {
         let Some(next) = next else { return self.reactor.poll(None) };
         self.reactor.poll(Some(Duration::ZERO));
         if self.schedule.is_empty() {
+            self.clock.jump_to(next);
+        }
+    }
+
+    /// Time is virtual, and what goes on outside was given the real time until the next timer. Unless it is work, which ends,
+    /// virtual time comes after.
+    #[cfg(feature = "testing")]
+    fn follow(&self, next: Option<u64>) {
+        let heard =
+            !self.schedule.is_empty() || self.inbox.borrow().as_ref().is_some_and(|inbox| !inbox.is_empty());
+        if let Some(next) = next.filter(|_| !heard && self.is_outside_work_idle()) {
             self.clock.jump_to(next);
         }
     }

@@ -39,6 +39,10 @@ impl Outside for Standing {
     fn abandoned(&self) {
         drop(self.0.take());
     }
+
+    fn is_idle(&self) -> bool {
+        true
+    }
 }
 
 #[track_caller]

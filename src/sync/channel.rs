@@ -49,7 +49,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     with_capacity(capacity)
 }
 
-/// Makes a channel that always has room, see [`channel`].
+/// Makes a channel that always has room, see [`channel`](channel()).
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     with_capacity(usize::MAX)
 }
@@ -126,7 +126,7 @@ fn take_turn() {
     }
 }
 
-/// The sending side of a [`channel`].
+/// The sending side of a [`channel`](channel()).
 pub struct Sender<T> {
     pub(super) shared: Arc<Shared<T>>,
 }
@@ -227,7 +227,7 @@ impl<T> fmt::Debug for Sender<T> {
     }
 }
 
-/// The receiving side of a [`channel`]. A greenlet that waits here, while senders live, counts as outside work: its hub
+/// The receiving side of a [`channel`](channel()). A greenlet that waits here, while senders live, counts as outside work: its hub
 /// sleeps and raises no [`LoopExit`](crate::LoopExit).
 pub struct Receiver<T> {
     pub(super) shared: Arc<Shared<T>>,

@@ -4,7 +4,7 @@
 //! thread, and waited for by greenlets of any hub, by threads without a hub, and partly by async executors:
 //!
 //! * [`remote()`]: spawns greenlets on a hub from elsewhere.
-//! * [`channel`] and [`unbounded`]: items from many threads to many.
+//! * [`channel()`] and [`unbounded`]: items from many threads to many.
 //! * [`Event`], [`AsyncResult`], [`Semaphore`]: the siblings of those in [`event`](crate::event) and [`lock`](crate::lock).
 //!
 //! # Who blocks

@@ -173,4 +173,8 @@ impl<T> Outside for Heir<T> {
     fn abandoned(&self) {
         self.0.keep(Err(JoinError::killed()));
     }
+
+    fn is_idle(&self) -> bool {
+        true
+    }
 }

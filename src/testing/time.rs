@@ -13,7 +13,9 @@ thread_local! {
 /// Runs `f` while the clock of this thread's hub stands still, except that it jumps to the next timer whenever everybody is
 /// parked. So sleeps and timeouts take no real time, and last exactly as long as they say.
 ///
-/// Real things still take real time: while a thread-pool job runs the clock waits for it. Descriptors are
+/// Real things still take real time: while a thread-pool job runs the clock waits for it; while a
+/// [`Remote`](crate::sync::Remote) lives, or somebody waits for something of [`sync`](crate::sync) or for a waker, the time until
+/// the next timer is given to other threads. Descriptors are
 /// asked before each jump, but what is on its way between two sockets may be overtaken: use [`duplex`](super::duplex()). Afterwards the
 /// clock goes on from where it stands, so timers that are left keep their distance.
 ///
