@@ -336,7 +336,7 @@ assert_lacks!(
     greenloop::event::AsyncResult<u8>,
     greenloop::lock::Semaphore,
     greenloop::queue::Queue<u8>,
-    greenloop::queue::Iter<u8>: Send
+    greenloop::queue::Iter<greenloop::queue::Queue<u8>>: Send
 );
 assert_lacks!(
     greenloop::Greenlet<u8>,
@@ -345,5 +345,5 @@ assert_lacks!(
     greenloop::event::AsyncResult<u8>,
     greenloop::lock::Semaphore,
     greenloop::queue::Queue<u8>,
-    greenloop::queue::Iter<u8>: Sync
+    greenloop::queue::Iter<greenloop::queue::Queue<u8>>: Sync
 );

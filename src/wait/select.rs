@@ -18,7 +18,7 @@ use crate::event::AsyncResult;
 use crate::hub::{Hub, Reason};
 use crate::lock::Semaphore;
 use crate::park::{self, Deadline, Enrolled, Woken};
-use crate::queue::{GetError, PutError, Queue};
+use crate::queue::{GetError, PutError, Sink, Source};
 use crate::waitlist::{Place, WaitList, Watch};
 
 /// One of the things that [`select!`](crate::select!) may wait for. It is made and asked by the macro.
@@ -117,24 +117,29 @@ pub trait Getting {
 
 /// `item = queue.get()`
 #[doc(hidden)]
-#[derive(Debug)]
-pub struct Get<'a, T> {
-    queue: &'a Queue<T>,
-    taken: Option<Result<T, GetError>>,
+pub struct Get<'a, Q: Source> {
+    queue: &'a Q,
+    taken: Option<Result<Q::Item, GetError>>,
 }
 
-impl<T> Getting for Queue<T> {
-    type Arm<'a>
-        = Get<'a, T>
-    where
-        T: 'a;
+impl<Q: Source> fmt::Debug for Get<'_, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Get({:?})", self.queue)
+    }
+}
 
-    fn getting(&self) -> Get<'_, T> {
+impl<Q: Source> Getting for Q {
+    type Arm<'a>
+        = Get<'a, Q>
+    where
+        Q: 'a;
+
+    fn getting(&self) -> Get<'_, Q> {
         Get { queue: self, taken: None }
     }
 }
 
-impl<T> Attempt for Get<'_, T> {
+impl<Q: Source> Attempt for Get<'_, Q> {
     fn attempt(&mut self) -> bool {
         self.taken = Some(self.queue.try_get()).filter(|got| !matches!(got, Err(GetError::Empty)));
         self.taken.is_some()
@@ -151,8 +156,8 @@ impl<T> Attempt for Get<'_, T> {
     }
 }
 
-impl<T> Arm for Get<'_, T> {
-    type Output = Result<T, GetError>;
+impl<Q: Source> Arm for Get<'_, Q> {
+    type Output = Result<Q::Item, GetError>;
 
     fn take(&mut self) -> Option<Self::Output> {
         self.taken.take()
@@ -195,34 +200,34 @@ impl<T: Clone> Arm for Value<'_, T> {
 
 /// `done = queue.put(item)`; the item is made when there is room for it.
 #[doc(hidden)]
-pub struct Put<'a, T, F> {
-    queue: &'a Queue<T>,
+pub struct Put<'a, Q: Sink, F> {
+    queue: &'a Q,
     item: Option<F>,
-    taken: Option<Result<(), PutError<T>>>,
+    taken: Option<Result<(), PutError<Q::Item>>>,
 }
 
-impl<T, F> fmt::Debug for Put<'_, T, F> {
+impl<Q: Sink, F> fmt::Debug for Put<'_, Q, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Put({:?})", self.queue)
     }
 }
 
 #[doc(hidden)]
-pub fn putting<T, F: FnOnce() -> T>(queue: &Queue<T>, item: F) -> Put<'_, T, F> {
+pub fn putting<Q: Sink, F: FnOnce() -> Q::Item>(queue: &Q, item: F) -> Put<'_, Q, F> {
     Put { queue, item: Some(item), taken: None }
 }
 
-impl<T, F: FnOnce() -> T> Attempt for Put<'_, T, F> {
+impl<Q: Sink, F: FnOnce() -> Q::Item> Attempt for Put<'_, Q, F> {
     fn attempt(&mut self) -> bool {
-        if self.queue.is_full() && !self.queue.is_closed() {
+        if !self.queue.has_room() {
             return false;
         }
         let Some(item) = self.item.take() else { return false };
         // If making the item panics, the room is for the next in line.
-        struct PassOn<'a, T>(&'a Queue<T>);
-        impl<T> Drop for PassOn<'_, T> {
+        struct PassOn<'a, Q: Sink>(&'a Q);
+        impl<Q: Sink> Drop for PassOn<'_, Q> {
             fn drop(&mut self) {
-                self.0.pass_on_room();
+                pass_on_room(self.0);
             }
         }
         let pass_on = PassOn(self.queue);
@@ -237,12 +242,19 @@ impl<T, F: FnOnce() -> T> Attempt for Put<'_, T, F> {
     }
 
     fn pass_on(&self) {
-        self.queue.pass_on_room();
+        pass_on_room(self.queue);
     }
 }
 
-impl<T, F: FnOnce() -> T> Arm for Put<'_, T, F> {
-    type Output = Result<(), PutError<T>>;
+/// Wakes the next in line for room that the one before was woken for and has left.
+fn pass_on_room<Q: Sink>(queue: &Q) {
+    if queue.has_room() {
+        queue.putters().wake_one();
+    }
+}
+
+impl<Q: Sink, F: FnOnce() -> Q::Item> Arm for Put<'_, Q, F> {
+    type Output = Result<(), PutError<Q::Item>>;
 
     fn take(&mut self) -> Option<Self::Output> {
         self.taken.take()

@@ -8,7 +8,7 @@
 use crate::event::{AsyncResult, Event};
 use crate::greenlet::{Greenlet, Handle};
 use crate::lock::Semaphore;
-use crate::queue::Queue;
+use crate::queue::{JoinableQueue, LifoQueue, PriorityQueue, Queue, Source};
 use crate::threadpool::Job;
 use crate::waitlist::WaitList;
 
@@ -30,14 +30,14 @@ pub(super) mod sealed {
 }
 
 macro_rules! waitable {
-    ($([$($generic:ident)?] $type:ty, $ready:expr, $waiters:expr;)*) => {$(
-        impl$(<$generic>)? sealed::Listed for $type {
+    ($([$($generic:ident $(: $bound:ident)?)?] $type:ty, $ready:expr, $waiters:expr;)*) => {$(
+        impl$(<$generic $(: $bound)?>)? sealed::Listed for $type {
             fn waiters(&self) -> &WaitList {
                 $waiters(self)
             }
         }
 
-        impl$(<$generic>)? Waitable for $type {
+        impl$(<$generic $(: $bound)?>)? Waitable for $type {
             fn is_ready(&self) -> bool {
                 $ready(self)
             }
@@ -51,6 +51,9 @@ waitable! {
     [] Event, Event::is_set, Event::waiters;
     [T] AsyncResult<T>, AsyncResult::is_set, AsyncResult::waiters;
     [] Semaphore, |s: &Semaphore| s.available() > 0, Semaphore::waiters;
-    [T] Queue<T>, |q: &Queue<T>| !q.is_empty() || q.is_closed(), Queue::getters;
+    [T] Queue<T>, Source::is_ready, Source::getters;
+    [T] LifoQueue<T>, Source::is_ready, Source::getters;
+    [T: Ord] PriorityQueue<T>, Source::is_ready, Source::getters;
+    [T] JoinableQueue<T>, Source::is_ready, Source::getters;
     [T] Job<T>, Job::is_finished, Job::waiters;
 }

@@ -49,6 +49,10 @@ impl Flag {
         self.0.set(true);
     }
 
+    pub(crate) fn lower(&self) {
+        self.0.set(false);
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         self.0.get()
     }

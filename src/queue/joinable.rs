@@ -1,0 +1,124 @@
+//! A queue that knows whether its items have been dealt with.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::core::{Books, Core};
+use super::listed::{Sink, Source};
+use super::methods::{Iter, queue_iteration, queue_methods};
+use super::{GetError, PutError};
+use crate::hub::Reason;
+use crate::park::{self, Deadline, Woken};
+use crate::waitlist::{Place, WaitList};
+
+/// A [`Queue`](super::Queue) whose items are tasks: whoever gets one says [`task_done`](Self::task_done) when it is done,
+/// and [`join`](Self::join) waits until all are.
+///
+/// # Examples
+/// ```
+/// use greenloop::{queue::JoinableQueue, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let jobs = JoinableQueue::unbounded().with_items([3, 1, 2]);
+/// for _ in 0..2 {
+///     let jobs = jobs.clone();
+///     spawn(move || for ms in &jobs {
+///         sleep(Duration::from_millis(ms));
+///         jobs.task_done();
+///     });
+/// }
+/// jobs.join();
+/// assert_eq!(jobs.unfinished(), 0);
+/// ```
+pub struct JoinableQueue<T> {
+    core: Rc<Core<VecDeque<T>, Tasks>>,
+}
+
+queue_methods!(JoinableQueue<T>, "oldest");
+
+struct Tasks {
+    unfinished: Cell<usize>,
+    /// Who waits in `join`.
+    joiners: WaitList,
+}
+
+impl Default for Tasks {
+    fn default() -> Tasks {
+        Tasks { unfinished: Cell::new(0), joiners: WaitList::new() }
+    }
+}
+
+impl Books for Tasks {
+    fn item_added(&self) {
+        self.unfinished.set(self.unfinished.get() + 1);
+    }
+
+    /// There may be more items inside than unfinished ones, if `task_done` was called for some of them already.
+    fn items_done(&self, count: usize) {
+        self.unfinished.set(self.unfinished.get().saturating_sub(count));
+        if self.unfinished.get() == 0 {
+            self.joiners.wake_all();
+        }
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ", {} unfinished, {} joining", self.unfinished.get(), self.joiners.len())
+    }
+}
+
+impl<T> JoinableQueue<T> {
+    /// How many items were put and are not done yet, whether they have been got or not.
+    pub fn unfinished(&self) -> usize {
+        self.core.books.unfinished.get()
+    }
+
+    /// Says that an item which was got is done. When it was the last unfinished one, `join` returns.
+    ///
+    /// [`close_now`](Self::close_now) counts the items that it drops as done.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Panics
+    /// If it is said more often than items were put.
+    #[track_caller]
+    pub fn task_done(&self) {
+        assert!(
+            self.unfinished() > 0,
+            "task_done was called more often on {self:?} than items were put; call it once for each item that was got"
+        );
+        self.core.books.items_done(1);
+    }
+
+    /// Waits until every item that was put is done (there may be new ones when the caller runs).
+    ///
+    /// **Switches**: unless none is unfinished. In a destructor run by a panic or a kill it returns at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever finish them.
+    #[track_caller]
+    pub fn join(&self) {
+        self.join_until(None);
+    }
+
+    /// [`join`](Self::join), at most for `timeout`; says whether all were done.
+    ///
+    /// **Switches**: unless none is unfinished.
+    #[track_caller]
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        self.join_until(Some(timeout))
+    }
+
+    #[track_caller]
+    fn join_until(&self, timeout: Option<Duration>) -> bool {
+        if self.unfinished() == 0 {
+            return true;
+        }
+        let reason = Reason::plain("queue (its tasks to be done)");
+        let joiners = &self.core.books.joiners;
+        let woken = park::wait_on(joiners, &mut Place::default(), reason, Deadline::after(timeout));
+        woken == Woken::Notified || self.unfinished() == 0
+    }
+}
