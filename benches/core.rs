@@ -13,7 +13,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult};
 use criterion::{Criterion, criterion_group, criterion_main};
 use greenloop::lock::{Mutex, OnceCell, ReentrantMutex, RwLock, Semaphore};
-use greenloop::queue::Queue;
+use greenloop::queue::{Channel, PriorityQueue, Queue};
 use greenloop::{join_all, spawn, timeout, yield_now};
 
 fn switch(c: &mut Criterion) {
@@ -148,6 +148,58 @@ fn waiting(c: &mut Criterion) {
             let start = Instant::now();
             putter.join().unwrap();
             black_box(sum.join().unwrap());
+            start.elapsed()
+        });
+    });
+    group.bench_function("put + get of an item through a priority queue of 1000", |b| {
+        let queue = PriorityQueue::unbounded();
+        let mut random = 1_u64;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            random >> 32
+        };
+        (0..1000).for_each(|_| queue.put(next()).unwrap());
+        b.iter(|| {
+            queue.put(next()).unwrap();
+            queue.get().unwrap()
+        });
+    });
+    group.bench_function("rendezvous in a channel", |b| {
+        b.iter_custom(|items| {
+            let channel = Channel::new();
+            let sum = spawn({
+                let channel = channel.clone();
+                move || channel.into_iter().fold(0_u64, u64::wrapping_add)
+            });
+            let putter = spawn(move || {
+                for item in 0..items {
+                    channel.put(item).unwrap();
+                }
+                channel.close();
+            });
+            let start = Instant::now();
+            putter.join().unwrap();
+            black_box(sum.join().unwrap());
+            start.elapsed()
+        });
+    });
+    group.bench_function("round trip through two channels", |b| {
+        b.iter_custom(|rounds| {
+            let (ping, pong) = (Channel::new(), Channel::new());
+            let echo = spawn({
+                let (ping, pong) = (ping.clone(), pong.clone());
+                move || ping.into_iter().for_each(|item: u64| pong.put(item).unwrap())
+            });
+            let caller = spawn(move || {
+                for item in 0..rounds {
+                    ping.put(item).unwrap();
+                    black_box(pong.get().unwrap());
+                }
+                ping.close();
+            });
+            let start = Instant::now();
+            caller.join().unwrap();
+            echo.join().unwrap();
             start.elapsed()
         });
     });

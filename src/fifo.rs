@@ -98,6 +98,18 @@ impl<T> Fifo<T> {
         Some(self.unlink(ticket.index))
     }
 
+    /// The first entry that is such a one.
+    pub(crate) fn find(&self, is_such: impl Fn(&T) -> bool) -> Option<Ticket> {
+        let mut index = self.first;
+        while let Some(node) = self.nodes.get(index as usize) {
+            if is_such(&node.value) {
+                return Some(Ticket { index, serial: node.serial });
+            }
+            index = node.next;
+        }
+        None
+    }
+
     fn insert(&mut self, previous: u32, next: u32, arrival: Arrival, value: T) -> Ticket {
         // A ticket would be mistaken for another only after 2³² pushes during one park.
         self.serial = self.serial.wrapping_add(1);

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::fifo::{Arrival, Fifo, Ticket};
-use crate::hub::{Hub, Task, Wake};
+use crate::hub::{Hub, State, Task, Wake};
 
 /// Parked tasks in the order in which they came, and watches.
 pub(crate) struct WaitList {
@@ -101,6 +101,26 @@ impl WaitList {
             return false;
         }
         self.wake_next(Hub::current()).is_some()
+    }
+
+    /// Wakes the greenlet that has been parked here longest and gives it. Those that watch stay as they are.
+    pub(crate) fn wake_parked(&self) -> Option<Rc<Task>> {
+        loop {
+            let mut waiters = self.waiters.borrow_mut();
+            let ticket = waiters.find(|waiter| matches!(waiter, Waiter::Task(_)))?;
+            let Some(Waiter::Task(task)) = waiters.remove(ticket) else { return None };
+            drop(waiters);
+            if Hub::current().wake(&task, Wake::Notified) {
+                return Some(task);
+            }
+        }
+    }
+
+    /// Is a greenlet parked here, rather than one that watches or that something else has woken?
+    pub(crate) fn has_parked(&self) -> bool {
+        let is_parked =
+            |waiter: &Waiter| matches!(waiter, Waiter::Task(task) if task.state.get() == State::Parked);
+        self.waiters.borrow().find(is_parked).is_some()
     }
 
     /// Wakes all that wait now, in their order. Says how many were parked here.

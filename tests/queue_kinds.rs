@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{Flag, LONG, Log, OnDrop, SHORT, ignore};
 use greenloop::queue::{GetError, JoinableQueue, LifoQueue, PriorityQueue, PutError, Queue, SimpleQueue};
-use greenloop::{LoopExit, join_all, sleep, spawn, timeout, wait_all, yield_now};
+use greenloop::{LoopExit, join_all, select, sleep, spawn, timeout, wait_all, wait_any, yield_now};
 
 /// The text of the panic with which `f` ends.
 fn panic_of<T>(f: impl FnOnce() -> T) -> String {
@@ -236,6 +236,19 @@ macro_rules! for_each_kind {
                 assert_eq!(queue.try_get(), Ok(n));
             }
             assert!(!other.is_up());
+        }
+
+        #[test]
+        fn a_select_puts_and_gets_and_a_wait_does_neither() {
+            let queue = Subject::bounded(1);
+            let putter = spawn({
+                let queue = queue.clone();
+                move || [1, 2].map(|item| select! { done = queue.put(item) => done })
+            });
+            assert_eq!(wait_any(&[&queue]), 0);
+            assert_eq!(queue.len(), 1);
+            let got = [(); 2].map(|()| select! { item = queue.get() => item });
+            assert_eq!((got, putter.join().unwrap()), ([Ok(1), Ok(2)], [Ok(()), Ok(())]));
         }
 
         #[test]

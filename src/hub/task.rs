@@ -109,6 +109,8 @@ pub(crate) struct Task {
     pub(crate) state: Cell<State>,
     pub(crate) wake: Cell<Wake>,
     pub(crate) park: Cell<Park>,
+    /// What a parked task leaves for the one that wakes it: a number that is theirs alone.
+    pub(crate) note: Cell<usize>,
     /// Kills and expiries that wait for the next park.
     interrupts: Cell<u8>,
     /// Timeout scopes of this greenlet that have run out and are not yet left, in the order of expiry.
@@ -165,6 +167,7 @@ impl Task {
             state: Cell::new(State::Fresh),
             wake: Cell::new(Wake::Notified),
             park: Cell::new(Park { reason: Reason::plain("its first turn"), site: spawned_at, since: 0 }),
+            note: Cell::new(0),
             interrupts: Cell::new(0),
             expired: RefCell::new(VecDeque::new()),
             shields: Cell::new(0),

@@ -1,8 +1,9 @@
 //! Queues between greenlets of one thread.
 //!
 //! [`Queue`] is first in, first out; [`LifoQueue`] and [`PriorityQueue`] have another order; [`JoinableQueue`] knows when its items
-//! have been dealt with. All of them end by `close`, and so does an iteration over them.
+//! have been dealt with. In a [`Channel`] putter and getter meet. All of them end by `close`, and so does an iteration over them.
 
+mod channel;
 mod core;
 mod error;
 mod heap;
@@ -15,6 +16,7 @@ mod priority;
 mod queue;
 mod storage;
 
+pub use channel::Channel;
 pub use error::{GetError, PutError};
 pub use joinable::JoinableQueue;
 pub use lifo::LifoQueue;

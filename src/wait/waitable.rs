@@ -8,7 +8,7 @@
 use crate::event::{AsyncResult, Event};
 use crate::greenlet::{Greenlet, Handle};
 use crate::lock::Semaphore;
-use crate::queue::{JoinableQueue, LifoQueue, PriorityQueue, Queue, Source};
+use crate::queue::{Channel, JoinableQueue, LifoQueue, PriorityQueue, Queue, Source};
 use crate::threadpool::Job;
 use crate::waitlist::WaitList;
 
@@ -55,5 +55,6 @@ waitable! {
     [T] LifoQueue<T>, Source::is_ready, Source::getters;
     [T: Ord] PriorityQueue<T>, Source::is_ready, Source::getters;
     [T] JoinableQueue<T>, Source::is_ready, Source::getters;
+    [T] Channel<T>, Source::is_ready, Source::getters;
     [T] Job<T>, Job::is_finished, Job::waiters;
 }

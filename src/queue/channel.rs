@@ -1,0 +1,279 @@
+//! A queue without room: giver and taker meet.
+//!
+//! An item that is put stays with its putter. It lies in the putter's *slot*, and whoever gets it takes it from there in the act of
+//! waking the putter. So a putter whose time is over, or which is to be killed, can no longer be woken by a getter, and keeps
+//! its item; and a getter that is killed has none to lose.
+//!
+//! ```text
+//!   put:  fill own slot ──▶ call a getter ──▶ park ──┬──▶ slot empty: taken
+//!                                                    └──▶ else (time over, closed, killed): the item is still here
+//!   get:  wake the first parked putter and empty its slot;  if there is none: park until one calls, then again
+//! ```
+//!
+//! `try_put` cannot wait for the getter to take the item, so it does it the other way round: it puts the item into the slot of the
+//! first parked getter in the act of waking it. A greenlet that was woken so comes out of its park by the front door, even if it
+//! is killed before its turn, and finds the item.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::listed::Source;
+use super::methods::{Iter, queue_iteration};
+use super::{GetError, PutError};
+use crate::hub::{Hub, Reason};
+use crate::park::{self, Deadline, Woken};
+use crate::waitlist::{Place, WaitList};
+
+/// A queue that holds nothing: [`put`](Self::put) returns when a getter has taken the item.
+///
+/// It is a handle: clones are the same channel. A channel is always empty and always full. Who waits is served in the order of
+/// coming; a getter runs before the putter that it has taken from. A killed putter, or one whose time runs out, has put nothing.
+///
+/// # Examples
+/// ```
+/// use greenloop::{queue::Channel, spawn};
+///
+/// let channel = Channel::new();
+/// let receiver = spawn({ let channel = channel.clone(); move || channel.into_iter().collect::<Vec<_>>() });
+/// channel.put("hello")?; // the receiver has it now
+/// channel.put("world")?;
+/// channel.close();
+/// assert_eq!(receiver.join()?, ["hello", "world"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Channel<T> {
+    inner: Rc<Inner<T>>,
+}
+
+struct Inner<T> {
+    /// One for each greenlet that is in `put` or waits in `get`; its task notes which.
+    slots: RefCell<Slab<Option<T>>>,
+    closed: Cell<bool>,
+    getters: WaitList,
+    putters: WaitList,
+}
+
+impl<T> Channel<T> {
+    /// A channel.
+    pub fn new() -> Channel<T> {
+        Channel::default()
+    }
+
+    /// How many items are inside: none, ever.
+    pub fn len(&self) -> usize {
+        0
+    }
+
+    /// Is nothing inside? Always.
+    pub fn is_empty(&self) -> bool {
+        true
+    }
+
+    /// Is there no room? There never is.
+    pub fn is_full(&self) -> bool {
+        true
+    }
+
+    /// Has it been closed?
+    pub fn is_closed(&self) -> bool {
+        self.inner.closed.get()
+    }
+
+    /// Gives an item to a getter, waiting until one has taken it.
+    ///
+    /// **Switches**: yes, unless the channel is closed.
+    ///
+    /// # Errors
+    /// [`PutError::Closed`] if the channel is closed, before or while waiting. The item is in the error.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever take it.
+    #[track_caller]
+    pub fn put(&self, item: T) -> Result<(), PutError<T>> {
+        self.put_until(item, Deadline::NEVER)
+    }
+
+    /// Gives an item to a getter, waiting at most for `timeout` until one has taken it.
+    ///
+    /// **Switches**: yes, unless the channel is closed.
+    ///
+    /// # Errors
+    /// [`PutError::Full`] if none took it in time, [`PutError::Closed`] if the channel is closed.
+    #[track_caller]
+    pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
+        self.put_until(item, Deadline::after(Some(timeout)))
+    }
+
+    /// Gives an item to a getter that waits in `get` now. **Switches**: no; the getter runs later.
+    ///
+    /// # Errors
+    /// [`PutError::Full`] if none waits, [`PutError::Closed`] if the channel is closed.
+    pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
+        if self.is_closed() {
+            return Err(PutError::Closed(item));
+        }
+        match self.inner.getters.wake_parked() {
+            Some(getter) => {
+                self.inner.slots.borrow_mut()[getter.note.get()] = Some(item);
+                Ok(())
+            }
+            None => Err(PutError::Full(item)),
+        }
+    }
+
+    #[track_caller]
+    fn put_until(&self, item: T, deadline: Deadline) -> Result<(), PutError<T>> {
+        if self.is_closed() {
+            return Err(PutError::Closed(item));
+        }
+        let inner = &*self.inner;
+        let slot = Slot::new(inner, Some(item));
+        inner.getters.wake_one();
+        slot.wait(&inner.putters, &mut Place::default(), "channel (put)", deadline);
+        match slot.take() {
+            // Closed, or the time is over; a getter may have come since.
+            Some(item) => self.try_put(item),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes an item from the putter that has waited longest, waiting until there is one.
+    ///
+    /// **Switches**: if none waits.
+    ///
+    /// # Errors
+    /// [`GetError::Closed`] if the channel is closed.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever put an item.
+    #[track_caller]
+    pub fn get(&self) -> Result<T, GetError> {
+        self.get_until(Deadline::NEVER)
+    }
+
+    /// Takes an item from the putter that has waited longest, waiting for one at most for `timeout`.
+    ///
+    /// **Switches**: if none waits.
+    ///
+    /// # Errors
+    /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the channel is closed.
+    #[track_caller]
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+        match self.try_get() {
+            Err(GetError::Empty) => self.get_until(Deadline::after(Some(timeout))),
+            done => done,
+        }
+    }
+
+    /// Takes an item from the putter that has waited longest, if one waits now. **Switches**: no; the putter goes on later.
+    ///
+    /// # Errors
+    /// [`GetError::Empty`] if none waits, [`GetError::Closed`] if the channel is closed.
+    pub fn try_get(&self) -> Result<T, GetError> {
+        let putter = self.inner.putters.wake_parked();
+        let item = putter.and_then(|putter| self.inner.slots.borrow_mut()[putter.note.get()].take());
+        item.ok_or(if self.is_closed() { GetError::Closed } else { GetError::Empty })
+    }
+
+    #[track_caller]
+    fn get_until(&self, deadline: Deadline) -> Result<T, GetError> {
+        match self.try_get() {
+            Err(GetError::Empty) => {}
+            done => return done,
+        }
+        let slot = Slot::new(&self.inner, None);
+        let mut place = Place::default();
+        loop {
+            let woken = slot.wait(&self.inner.getters, &mut place, "channel (get)", deadline);
+            let done = slot.take().map_or_else(|| self.try_get(), Ok);
+            if woken != Woken::Notified || !matches!(done, Err(GetError::Empty)) {
+                return done;
+            }
+        }
+    }
+
+    /// Closes the channel: from now on nothing can be put, getters and iterations end, and putters that wait have their items back
+    /// in their errors. Closing twice does nothing.
+    ///
+    /// **Switches**: no.
+    pub fn close(&self) {
+        self.inner.closed.set(true);
+        self.inner.putters.wake_all();
+        self.inner.getters.wake_all();
+    }
+}
+
+/// A place for an item, for the length of one call.
+struct Slot<'a, T> {
+    inner: &'a Inner<T>,
+    key: usize,
+}
+
+impl<T> Slot<'_, T> {
+    fn new(inner: &Inner<T>, item: Option<T>) -> Slot<'_, T> {
+        Slot { inner, key: inner.slots.borrow_mut().insert(item) }
+    }
+
+    fn take(&self) -> Option<T> {
+        self.inner.slots.borrow_mut()[self.key].take()
+    }
+
+    #[inline]
+    #[track_caller]
+    fn wait(&self, list: &WaitList, place: &mut Place, what: &'static str, deadline: Deadline) -> Woken {
+        Hub::current().running().note.set(self.key);
+        park::wait_on(list, place, Reason::plain(what), deadline)
+    }
+}
+
+impl<T> Drop for Slot<'_, T> {
+    fn drop(&mut self) {
+        let item = self.inner.slots.borrow_mut().remove(self.key);
+        drop(item);
+    }
+}
+
+impl<T> Default for Channel<T> {
+    fn default() -> Self {
+        let (getters, putters) = (WaitList::new(), WaitList::new());
+        let (slots, closed) = (RefCell::new(Slab::new()), Cell::new(false));
+        Channel { inner: Rc::new(Inner { slots, closed, getters, putters }) }
+    }
+}
+
+impl<T> Clone for Channel<T> {
+    fn clone(&self) -> Self {
+        Channel { inner: self.inner.clone() }
+    }
+}
+
+impl<T> fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.inner;
+        write!(f, "Channel({} getting, {} putting", inner.getters.len(), inner.putters.len())?;
+        f.write_str(if self.is_closed() { ", closed)" } else { ")" })
+    }
+}
+
+#[allow(private_interfaces, reason = "nobody outside can name the lists, nor reach the trait")]
+impl<T> Source for Channel<T> {
+    type Item = T;
+
+    fn is_ready(&self) -> bool {
+        self.inner.putters.has_parked() || self.is_closed()
+    }
+
+    fn try_get(&self) -> Result<T, GetError> {
+        self.try_get()
+    }
+
+    fn getters(&self) -> &WaitList {
+        &self.inner.getters
+    }
+}
+
+queue_iteration!(Channel<T>, "closed");
