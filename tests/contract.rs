@@ -57,14 +57,12 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Meaningless, "LO23", "a lock is unlocked by dropping its guard, so there is none to drop if nobody holds it"),
     (Kind::Decided, "LO24", "a failed `try_acquire` does not switch: it would be no `try` otherwise; a spinning greenlet yields"),
     (Kind::Decided, "QU20", "iteration ends when the queue is closed"),
-    (Kind::Meaningless, "QU34", "storage is not open to subclasses"),
     (Kind::Meaningless, "GP11", "there are no raw greenlets"),
     (Kind::Decided, "PO18", "what is to happen with the value stands after `join`"),
     (Kind::Meaningless, "TP22", "no hook of the user runs when a job completes"),
     (Kind::Meaningless, "LC03 LC11", "a greenlet-local is a variable with a type, not an object with attributes"),
     (Kind::Meaningless, "HB03", "no code of the user runs in the hub"),
     (Kind::Meaningless, "HB04 HB06 HB08 HB09", "switching and waiters are not part of the interface"),
-    (Kind::Absent, "QU16 QU17 QU18 QU19 QU22 QU23 QU24 QU25 QU27 QU32", "the other queues"),
     (Kind::Absent, "GP01 GP02 GP03 GP04 GP06 GP07 GP08 GP09 GP10 GP12 GP13 GP14 GP15 IM09", "groups"),
 ];
 
