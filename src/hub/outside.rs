@@ -25,7 +25,8 @@ pub(crate) trait Outside {
     /// The thread has ended first: nobody waits for the work any more, nor will ever run again.
     fn abandoned(&self) {}
 
-    /// Is it only waited for, and nobody knows whether anybody works on it?
+    /// Is it only waited for, and nobody knows whether anybody works on it? Virtual time does not wait for it.
+    #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only virtual time asks"))]
     fn is_idle(&self) -> bool {
         false
     }
