@@ -13,6 +13,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult};
 use criterion::{Criterion, criterion_group, criterion_main};
 use greenloop::lock::{Mutex, OnceCell, ReentrantMutex, RwLock, Semaphore};
+use greenloop::pool::Pool;
 use greenloop::queue::{Channel, PriorityQueue, Queue};
 use greenloop::{join_all, spawn, timeout, yield_now};
 
@@ -72,6 +73,17 @@ fn spawning(c: &mut Criterion) {
                 join_all((0..100).map(|_| spawn(|| black_box(()))));
             }
             start.elapsed().mul_f64(rounds as f64 / (rounds.div_ceil(100) * 100) as f64)
+        });
+    });
+    group.bench_function("an empty greenlet in a pool of 100", |b| {
+        b.iter_custom(|rounds| {
+            let pool = Pool::new(100);
+            let start = Instant::now();
+            for _ in 0..rounds {
+                pool.spawn(|| black_box(()));
+            }
+            pool.join();
+            start.elapsed()
         });
     });
     group.bench_function("an empty greenlet, one by one", |b| b.iter(|| spawn(|| black_box(1)).join()));

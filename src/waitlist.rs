@@ -24,6 +24,14 @@ pub(crate) enum Waiter {
     Task(Rc<Task>),
     /// A greenlet that waits on several lists; this is the one with that number.
     Watch(Rc<Watch>, usize),
+    /// Somebody who keeps books, with a number for this list.
+    Listener(Rc<dyn Listener>, u64),
+}
+
+/// Is told on the spot of a list that calls, and does not use the call up.
+pub(crate) trait Listener {
+    /// The list with this number has called. Neither switches nor panics.
+    fn told(&self, number: u64);
 }
 
 /// What a greenlet has of several lists: which of them have called, in their order.
@@ -143,6 +151,7 @@ impl WaitList {
             match waiter {
                 Waiter::Task(task) if hub.wake(&task, Wake::Notified) => return Some(true),
                 Waiter::Watch(watch, number) if watch.call(number, hub) => return Some(false),
+                Waiter::Listener(listener, number) => listener.told(number),
                 _ => {}
             }
         }

@@ -1,10 +1,10 @@
-//! Lazy maps over a pool.
+//! Lazy maps over a group or a pool.
 
 mod net_support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use greenloop::pool::Pool;
+use greenloop::pool::{Group, Pool};
 use greenloop::queue::Queue;
 use greenloop::{sleep, spawn, timeout, wait_all, yield_now};
 use net_support::{Flag, LONG, Log, Numbers, SHORT, ms, panic_of, spawn_parked, text_of};
@@ -264,4 +264,137 @@ fn two_maps_share_a_pool_fairly() {
     let halfway = log.iter().position(|&entry| entry == ('a', 49)).unwrap();
     let of_b = log[..halfway].iter().filter(|(name, _)| *name == 'b').count();
     assert!(of_b >= 40, "b had {of_b} turns when a had 50");
+}
+
+// IM09
+#[test]
+fn a_limited_imap_runs_ahead_of_a_slow_consumer_by_no_more_than_that() {
+    fn check(maxsize: usize, started: &Log<i32>, mut results: impl Iterator<Item = i32>) {
+        let (mut got, mut calls) = (Vec::new(), 0);
+        while let Some(result) = results.next() {
+            got.push(result);
+            if result % 10 == 0 {
+                sleep(ms(1)); // a slow consumer
+            }
+            calls += started.take().len();
+            assert!(calls <= got.len() + maxsize, "{calls} calls have started when {} were taken", got.len());
+        }
+        got.sort_unstable();
+        assert!(got.into_iter().eq((0..200).step_by(2)));
+    }
+    for maxsize in [0, 1, 5] {
+        // Two inputs at once.
+        let input = || (0..100).zip(0..100);
+        let started = Log::new();
+        let function = || {
+            let started = started.clone();
+            move |(a, b)| {
+                started.add(a);
+                (0..a % 3).for_each(|_| yield_now());
+                a + b
+            }
+        };
+        let pool = Pool::new(10);
+        check(maxsize, &started, pool.imap_unordered(input(), function()).maxsize(maxsize));
+        check(maxsize, &started, pool.imap(input(), function()).maxsize(maxsize));
+        check(maxsize, &started, Group::new().imap(input(), function()).maxsize(maxsize));
+        assert_eq!(pool.free_count(), 10);
+    }
+}
+
+// IM09
+#[test]
+fn a_limited_imap_takes_no_more_input_than_it_starts() {
+    let (pool, taken) = (Pool::new(10), Log::new());
+    let seen = taken.clone();
+    let mut results = pool.imap((0..).inspect(move |&n| seen.add(n)), |n| n).maxsize(2);
+    sleep(ms(1));
+    assert_eq!(taken.take(), [0, 1]);
+    for n in 0..5 {
+        assert_eq!(results.next(), Some(n));
+        sleep(ms(1));
+        assert_eq!(taken.take(), [n + 2]);
+    }
+    drop(results);
+    wait_all();
+    assert_eq!((taken.len(), pool.free_count()), (0, 10));
+}
+
+// IM09: a wait for a result that is interrupted takes none, and makes no room for good.
+#[test]
+fn an_interrupted_wait_leaves_the_limit_as_it_was() {
+    let (pool, started, gate) = (Pool::new(10), Log::new(), Queue::unbounded());
+    let (seen, inside) = (started.clone(), gate.clone());
+    let mut results = pool.imap(0..100, move |n| {
+        seen.add(n);
+        inside.get().unwrap();
+        n
+    });
+    results = results.maxsize(1);
+    for _ in 0..5 {
+        assert!(timeout(SHORT, || results.next()).is_err());
+    }
+    // One is asked for, and one is ahead.
+    assert_eq!(started.take(), [0, 1]);
+    (0..100).for_each(|_| gate.put(()).unwrap());
+    assert!(results.eq(0..100));
+}
+
+// IM07, IM13: the input blocks, and the limit does not keep what is there from being given.
+#[test]
+fn an_input_that_blocks_holds_up_only_what_comes_after_it() {
+    for maxsize in [0, 1, usize::MAX] {
+        let (pool, input) = (Pool::new(3), Queue::unbounded());
+        let mut results = pool.imap(input.clone(), |n| n).maxsize(maxsize);
+        for n in 0..5 {
+            input.put(n).unwrap();
+            assert_eq!(results.next(), Some(n));
+            assert!(timeout(SHORT, || results.next()).is_err());
+        }
+        input.close();
+        assert_eq!(results.next(), None);
+    }
+}
+
+// IM12: also with a limit, and of the way into the iterator.
+#[test]
+fn an_input_that_panics_at_once_is_the_only_result() {
+    struct Broken;
+    impl IntoIterator for Broken {
+        type Item = i32;
+        type IntoIter = std::iter::Empty<i32>;
+        fn into_iter(self) -> Self::IntoIter {
+            panic!("no input at all")
+        }
+    }
+    let pool = Pool::new(1);
+    for maxsize in [0, usize::MAX] {
+        let mut results = pool.imap(Broken, |n| n).maxsize(maxsize);
+        assert_eq!(panic_of(|| results.next()), "no input at all");
+        assert_eq!(results.next(), None);
+        let mut results = pool.imap_unordered(Broken, |n| n).maxsize(maxsize);
+        assert_eq!(panic_of(|| results.next()), "no input at all");
+        assert_eq!(results.next(), None);
+    }
+}
+
+// PO20
+#[test]
+fn killing_the_pool_stops_the_feeding_of_an_imap_and_says_so() {
+    let pool = Pool::new(2);
+    let mut results = pool.imap(0.., |n| {
+        sleep(if n < 2 { SHORT } else { LONG });
+        n
+    });
+    assert_eq!((results.next(), results.next()), (Some(0), Some(1)));
+    sleep(SHORT);
+    pool.kill();
+    assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    // Those that were started, and one last that says why there are no more.
+    let mut killed = 0;
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(|| assert_eq!(results.next(), None))) {
+        assert!(text_of(&*payload).contains("killed"));
+        killed += 1;
+    }
+    assert!((3..=4).contains(&killed), "{killed}");
 }

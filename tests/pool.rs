@@ -543,3 +543,126 @@ fn a_pool_in_a_destructor_of_a_killed_greenlet_does_not_wait() {
     assert!(start.elapsed() < PROMPT);
     kill_all([member]);
 }
+
+// PO09
+#[test]
+fn a_discarded_member_gives_its_slot_back_once() {
+    let pool = Pool::new(1);
+    let member = pool.spawn(|| sleep(LONG));
+    assert_eq!((pool.len(), pool.free_count()), (1, 0));
+    assert!(pool.discard(&member));
+    assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    member.kill();
+    assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    assert!(!pool.discard(&member));
+    assert_eq!(pool.free_count(), 1);
+}
+
+// PO10
+#[test]
+fn adding_to_a_full_pool_waits_for_a_slot() {
+    let (pool, member) = (Pool::new(1), spawn(|| sleep(LONG)));
+    let added = [spawn(|| sleep(LONG)), spawn(|| sleep(LONG))];
+    pool.add(&added[0]);
+    assert_eq!((pool.len(), pool.free_count()), (1, 0));
+    assert!(timeout(SHORT, || pool.add(&member)).is_err());
+    assert_eq!((pool.len(), pool.free_count(), pool.contains(&member)), (1, 0, false));
+    let adder = spawn_parked({
+        let (pool, second) = (pool.clone(), added[1].handle());
+        move || pool.add(second)
+    });
+    assert!(!adder.is_finished());
+    added[0].kill();
+    adder.join().unwrap();
+    assert_eq!((pool.len(), pool.contains(&added[1])), (1, true));
+    // A member already: no other slot is needed.
+    pool.add(&added[1]);
+    kill_all([&member, &added[1]]);
+    assert_eq!((pool.len(), pool.free_count()), (0, 1));
+}
+
+// PO10
+#[test]
+fn an_adder_that_is_killed_and_a_greenlet_that_ends_meanwhile_take_no_slot() {
+    let pool = Pool::new(1);
+    let member = pool.spawn(|| sleep(LONG));
+    let (other, short) = (spawn(|| sleep(LONG)), spawn(|| sleep(SHORT)));
+    let adders = [other.handle(), short.handle()].map(|greenlet| {
+        let pool = pool.clone();
+        spawn_parked(move || pool.add(greenlet))
+    });
+    adders[0].kill();
+    short.wait();
+    member.kill();
+    adders[1].wait();
+    assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    other.kill();
+}
+
+// PO11, PO12
+#[test]
+fn a_full_pool_gives_back_what_was_to_be_added() {
+    let pool = Pool::new(1);
+    let (first, second) = (spawn(|| sleep(LONG)), spawn(|| sleep(LONG)));
+    pool.try_add(&first).unwrap();
+    let PoolFull(back) = pool.try_add(&second).unwrap_err();
+    assert_eq!(back.id(), second.id());
+    let start = Instant::now();
+    let PoolFull(back) = pool.add_timeout(second, SHORT).unwrap_err();
+    assert!(start.elapsed() >= SHORT && start.elapsed() < PROMPT);
+    assert_eq!((pool.len(), pool.free_count()), (1, 0));
+    pool.try_add(&first).unwrap();
+    first.kill();
+    pool.add_timeout(&back, LONG).unwrap();
+    assert_eq!((pool.len(), pool.contains(&back)), (1, true));
+    pool.kill();
+}
+
+// PO20
+#[test]
+fn kill_stops_a_map_that_would_never_end() {
+    let pool = Pool::new(2);
+    let mapping = spawn_parked({
+        let pool = pool.clone();
+        move || pool.map(0.., |_| sleep(LONG))
+    });
+    yield_now();
+    pool.kill();
+    assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    assert!(mapping.join().unwrap_err().to_string().contains("killed"));
+    assert_eq!(pool.map(0..3, |n| n), [0, 1, 2], "it can be used again");
+}
+
+// PO20, PO24: what a pool has from a group.
+#[test]
+fn a_pool_is_a_group_with_slots() {
+    let pool = Pool::new(2);
+    pool.spawn(|| -> () { panic!("expected") });
+    pool.spawn(|| sleep(SHORT));
+    assert_eq!((pool.iter().count(), pool.into_iter().count()), (2, 2));
+    assert!(pool.try_join().unwrap_err().is_panic());
+    pool.spawn(|| sleep(LONG));
+    assert!(pool.kill_timeout(LONG));
+    pool.spawn(|| sleep(LONG));
+    pool.kill_nowait();
+    assert_eq!(pool.len(), 1);
+    pool.join();
+    assert_eq!(format!("{pool:?}"), "Pool(0 of 2 running)");
+}
+
+// PO27
+#[test]
+fn a_pool_does_not_wait_in_a_destructor() {
+    let (pool, log) = (Pool::new(1), Log::new());
+    let member = pool.spawn(|| sleep(LONG));
+    let dying = spawn_parked({
+        let (pool, log) = (pool.clone(), log.clone());
+        move || {
+            let _last = OnDrop(move || log.add((pool.try_spawn(|| ()).is_err(), pool.join_timeout(LONG))));
+            sleep(LONG);
+        }
+    });
+    dying.kill();
+    assert_eq!(log.take(), [(true, false)]);
+    member.kill();
+}

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::error::JoinError;
 use crate::hub::{Hub, Object, Reason, Task};
 use crate::park::{self, Deadline, Woken};
 use crate::waitlist::{Place, WaitList};
@@ -28,6 +29,11 @@ impl Handle {
 
     pub(super) fn task(&self) -> &Rc<Task> {
         &self.task
+    }
+
+    /// Its panic, without the payload, if it has ended by one.
+    pub(crate) fn failure(&self) -> Option<JoinError> {
+        self.task.extras_if_any().and_then(|extras| extras.failure.get().cloned())
     }
 
     pub(crate) fn joiners(&self) -> &WaitList {
@@ -103,7 +109,7 @@ impl Handle {
     }
 
     #[track_caller]
-    pub(super) fn wait_until(&self, deadline: Deadline) -> bool {
+    pub(crate) fn wait_until(&self, deadline: Deadline) -> bool {
         let reason = Reason::of("the end of greenlet", Object::Greenlet(self.id()));
         let mut place = Place::default();
         while !self.is_finished() {

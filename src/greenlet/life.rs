@@ -33,7 +33,10 @@ where
     });
     let outcome = match &result {
         Ok(_) => Outcome::Value,
-        Err(error) if error.is_panic() => Outcome::Panicked,
+        Err(error) if error.is_panic() => {
+            let _ = task.extras().failure.set(error.clone());
+            Outcome::Panicked
+        }
         Err(_) => Outcome::Killed,
     };
     // If nobody will ask for the value it is dropped now, while the greenlet may still block.

@@ -18,6 +18,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::coro::Coroutine;
+use crate::error::JoinError;
 use crate::hub::ending::{Links, Outcome};
 use crate::hub::timers::TimerKey;
 use crate::hub::values::{Bound, Inherited, Locals};
@@ -134,13 +135,20 @@ pub(crate) struct Task {
 pub(crate) struct Extras {
     /// What is to happen at its end.
     pub(crate) links: Links,
+    /// The text of its panic.
+    pub(crate) failure: OnceCell<JoinError>,
     pub(crate) locals: Locals,
     pub(crate) inherited: Inherited,
 }
 
 impl Extras {
     fn new(bound: Bound) -> Extras {
-        Extras { links: Links::new(), locals: Locals::new(), inherited: Inherited::new(bound) }
+        Extras {
+            links: Links::new(),
+            failure: OnceCell::new(),
+            locals: Locals::new(),
+            inherited: Inherited::new(bound),
+        }
     }
 }
 

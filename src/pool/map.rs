@@ -1,14 +1,18 @@
-//! Lazy maps over a pool.
+//! Lazy maps over a group or a pool.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use super::Pool;
+use super::Group;
 use crate::error::JoinError;
 use crate::greenlet::{self, Greenlet};
+use crate::hub::{Object, Reason};
+use crate::park::{self, Deadline, Woken};
 use crate::queue::Queue;
 use crate::unwind;
+use crate::waitlist::{Place, WaitList};
 
 type Outcome<T> = Result<T, JoinError>;
 
@@ -16,29 +20,96 @@ type Outcome<T> = Result<T, JoinError>;
 struct Feed<T> {
     feeder: Greenlet<()>,
     results: Queue<(usize, Outcome<T>)>,
+    window: Rc<Window>,
 }
 
 impl<T: 'static> Feed<T> {
     #[track_caller]
-    fn start<I, F>(pool: Pool, items: I, f: F) -> Feed<T>
+    fn start<I, F>(group: Group, items: I, f: F) -> Feed<T>
     where
         I: IntoIterator + 'static,
         I::Item: 'static,
         F: Fn(I::Item) -> T + 'static,
     {
-        let results = Queue::unbounded();
-        let out = results.clone();
+        let (results, window) = (Queue::unbounded(), Rc::new(Window::new()));
+        let (out, ahead) = (results.clone(), window.clone());
         let feeder = greenlet::spawn(move || {
             let jobs = Jobs { started: Vec::new() };
-            feed(pool, items, Rc::new(f), out, jobs);
+            feed(&group, items, &Rc::new(f), &out, &ahead, jobs);
         });
-        Feed { feeder, results }
+        Feed { feeder, results, window }
+    }
+}
+
+impl<T> Feed<T> {
+    /// The next result that arrives; `None` if there will be no more.
+    #[track_caller]
+    fn next(&self) -> Option<(usize, Outcome<T>)> {
+        let _asking = self.window.ask();
+        self.results.get().ok()
     }
 }
 
 impl<T> Drop for Feed<T> {
     fn drop(&mut self) {
         self.feeder.kill_nowait();
+    }
+}
+
+/// How far the feeder may run ahead of the consumer: it starts an item only if `started < taken + asked + maxsize`. The result
+/// that is asked for is not ahead, so that one is always started.
+struct Window {
+    started: Cell<usize>,
+    taken: Cell<usize>,
+    /// 1 while the consumer waits, otherwise 0.
+    asked: Cell<usize>,
+    maxsize: Cell<usize>,
+    feeder: WaitList,
+}
+
+impl Window {
+    fn new() -> Window {
+        let count = || Cell::new(0);
+        let maxsize = Cell::new(usize::MAX);
+        Window { started: count(), taken: count(), asked: count(), maxsize, feeder: WaitList::new() }
+    }
+
+    fn is_open(&self) -> bool {
+        let wanted = self.taken.get().saturating_add(self.asked.get());
+        self.started.get() < wanted.saturating_add(self.maxsize.get())
+    }
+
+    /// (Feeder) waits until it may start another item. In a destructor, which does not wait, it may.
+    #[track_caller]
+    fn wait_until_open(&self) {
+        let mut place = Place::default();
+        while !self.is_open() {
+            let reason =
+                Reason::of("results to be taken", Object::Count(self.started.get() - self.taken.get()));
+            if park::wait_on(&self.feeder, &mut place, reason, Deadline::NEVER) != Woken::Notified {
+                return;
+            }
+        }
+    }
+
+    fn ask(&self) -> Asking<'_> {
+        self.asked.set(1);
+        self.feeder.wake_one();
+        Asking(self)
+    }
+
+    fn count_taken(&self) {
+        self.taken.set(self.taken.get() + 1);
+        self.feeder.wake_one();
+    }
+}
+
+/// The consumer waits. It may be interrupted: then it has taken nothing.
+struct Asking<'a>(&'a Window);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asked.set(0);
     }
 }
 
@@ -66,33 +137,45 @@ impl Drop for Jobs {
     }
 }
 
-fn feed<I, F, T>(pool: Pool, items: I, f: Rc<F>, results: Queue<(usize, Outcome<T>)>, mut jobs: Jobs)
-where
+fn feed<I, F, T>(
+    group: &Group,
+    items: I,
+    f: &Rc<F>,
+    results: &Queue<(usize, Outcome<T>)>,
+    window: &Window,
+    mut jobs: Jobs,
+) where
     I: IntoIterator,
     I::Item: 'static,
     F: Fn(I::Item) -> T + 'static,
     T: 'static,
 {
-    let mut count = 0;
+    let kills = group.members.kills();
     let fed = unwind::catch(|| {
-        for item in items {
-            let (f, number, report) = (f.clone(), count, Report::new(count, results.clone()));
-            count = number + 1;
-            let job = pool.spawn(move || report.give(unwind::catch(|| f(item))));
+        let mut items = items.into_iter();
+        loop {
+            window.wait_until_open();
+            let Some(item) = items.next() else { return Ok(()) };
+            if group.members.kills() != kills {
+                return Err(JoinError::killed());
+            }
+            let number = window.started.replace(window.started.get() + 1);
+            let (f, report) = (f.clone(), Report::new(number, results.clone()));
+            let job = group.spawn(move || report.give(unwind::catch(|| f(item))));
             jobs.add(job.handle());
         }
     });
-    // A kill goes on; `jobs` then ends what was started.
-    let fed = fed.map_err(|payload| match unwind::is_private(&payload) {
+    let fed = fed.unwrap_or_else(|payload| match unwind::is_private(&payload) {
+        // A kill goes on; `jobs` then ends what was started.
         true => std::panic::resume_unwind(payload),
-        false => payload,
+        false => Err(JoinError::panicked(payload)),
     });
     for job in &jobs.started {
         job.wait();
     }
-    if let Err(payload) = fed {
-        // The iterator of the input has panicked: that is the last result.
-        let _ = results.put((count, Err(JoinError::panicked(payload))));
+    if let Err(error) = fed {
+        // The iterator of the input has panicked, or the group was killed: that is the last result.
+        let _ = results.put((window.started.get(), Err(error)));
     }
     results.close();
 }
@@ -132,7 +215,7 @@ impl<T> Drop for Report<T> {
     }
 }
 
-/// The results of [`Pool::imap`] and [`ThreadPool::imap`](crate::threadpool::ThreadPool::imap), in the order of the input.
+/// The results of [`Group::imap`] and [`ThreadPool::imap`](crate::threadpool::ThreadPool::imap), in the order of the input.
 ///
 /// If the function panicked for an item, `next` panics in its place with the same payload, and the iteration can be
 /// continued; if the input itself panicked, that comes last.
@@ -145,13 +228,37 @@ pub struct Imap<T> {
 
 impl<T: 'static> Imap<T> {
     #[track_caller]
-    pub(super) fn new<I, F>(pool: Pool, items: I, f: F) -> Imap<T>
+    pub(super) fn new<I, F>(group: Group, items: I, f: F) -> Imap<T>
     where
         I: IntoIterator + 'static,
         I::Item: 'static,
         F: Fn(I::Item) -> T + 'static,
     {
-        Imap { feed: Feed::start(pool, items, f), early: BTreeMap::new(), next: 0 }
+        Imap { feed: Feed::start(group, items, f), early: BTreeMap::new(), next: 0 }
+    }
+}
+
+impl<T> Imap<T> {
+    /// Limits how many results may be ahead of the one that is asked for, whether computed or being computed: gevent's
+    /// `maxsize`. With 0 nothing is started before it is asked for. Without this call there is no limit.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Pool, sleep};
+    /// use std::{cell::Cell, rc::Rc, time::Duration};
+    ///
+    /// let (pool, started) = (Pool::new(10), Rc::new(Cell::new(0)));
+    /// let inside = started.clone();
+    /// let mut results = pool.imap(0..100, move |n| { inside.set(inside.get() + 1); n }).maxsize(1);
+    /// assert_eq!(results.next(), Some(0));
+    /// sleep(Duration::from_millis(1)); // the consumer is slow
+    /// assert_eq!(started.get(), 2);
+    /// ```
+    pub fn maxsize(self, results: usize) -> Self {
+        self.feed.window.maxsize.set(results);
+        self
     }
 }
 
@@ -163,9 +270,10 @@ impl<T> Iterator for Imap<T> {
         loop {
             if let Some(outcome) = self.early.remove(&self.next) {
                 self.next += 1;
+                self.feed.window.count_taken();
                 return Some(outcome.unwrap_or_else(|error| error.rethrow()));
             }
-            let (number, outcome) = self.feed.results.get().ok()?;
+            let (number, outcome) = self.feed.next()?;
             self.early.insert(number, outcome);
         }
     }
@@ -177,7 +285,7 @@ impl<T> fmt::Debug for Imap<T> {
     }
 }
 
-/// The results of [`Pool::imap_unordered`] and
+/// The results of [`Group::imap_unordered`] and
 /// [`ThreadPool::imap_unordered`](crate::threadpool::ThreadPool::imap_unordered), in the order in which they arrive.
 ///
 /// If the function panicked for an item, `next` panics with the same payload when it comes to it, and the iteration can
@@ -188,13 +296,37 @@ pub struct ImapUnordered<T> {
 
 impl<T: 'static> ImapUnordered<T> {
     #[track_caller]
-    pub(super) fn new<I, F>(pool: Pool, items: I, f: F) -> ImapUnordered<T>
+    pub(super) fn new<I, F>(group: Group, items: I, f: F) -> ImapUnordered<T>
     where
         I: IntoIterator + 'static,
         I::Item: 'static,
         F: Fn(I::Item) -> T + 'static,
     {
-        ImapUnordered { feed: Feed::start(pool, items, f) }
+        ImapUnordered { feed: Feed::start(group, items, f) }
+    }
+}
+
+impl<T> ImapUnordered<T> {
+    /// Limits how many results may be ahead of the one that is asked for, whether computed or being computed: gevent's
+    /// `maxsize`. With 0 nothing is started before it is asked for. Without this call there is no limit.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Pool, sleep};
+    /// use std::{cell::Cell, rc::Rc, time::Duration};
+    ///
+    /// let (pool, started) = (Pool::new(10), Rc::new(Cell::new(0)));
+    /// let inside = started.clone();
+    /// let mut results = pool.imap_unordered(0..100, move |n| { inside.set(inside.get() + 1); n }).maxsize(1);
+    /// assert_eq!(results.next(), Some(0));
+    /// sleep(Duration::from_millis(1)); // the consumer is slow
+    /// assert_eq!(started.get(), 2);
+    /// ```
+    pub fn maxsize(self, results: usize) -> Self {
+        self.feed.window.maxsize.set(results);
+        self
     }
 }
 
@@ -203,7 +335,8 @@ impl<T> Iterator for ImapUnordered<T> {
 
     #[track_caller]
     fn next(&mut self) -> Option<Self::Item> {
-        let (_, outcome) = self.feed.results.get().ok()?;
+        let (_, outcome) = self.feed.next()?;
+        self.feed.window.count_taken();
         Some(outcome.unwrap_or_else(|error| error.rethrow()))
     }
 }
