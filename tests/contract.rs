@@ -63,7 +63,6 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Meaningless, "LC03 LC11", "a greenlet-local is a variable with a type, not an object with attributes"),
     (Kind::Meaningless, "HB03", "no code of the user runs in the hub"),
     (Kind::Meaningless, "HB04 HB06 HB08 HB09", "switching and waiters are not part of the interface"),
-    (Kind::Absent, "GP01 GP02 GP03 GP04 GP06 GP07 GP08 GP09 GP10 GP12 GP13 GP14 GP15 IM09", "groups"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

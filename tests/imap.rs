@@ -269,9 +269,9 @@ fn two_maps_share_a_pool_fairly() {
 // IM09
 #[test]
 fn a_limited_imap_runs_ahead_of_a_slow_consumer_by_no_more_than_that() {
-    fn check(maxsize: usize, started: &Log<i32>, mut results: impl Iterator<Item = i32>) {
+    fn check(maxsize: usize, started: &Log<i32>, results: impl Iterator<Item = i32>) {
         let (mut got, mut calls) = (Vec::new(), 0);
-        while let Some(result) = results.next() {
+        for result in results {
             got.push(result);
             if result % 10 == 0 {
                 sleep(ms(1)); // a slow consumer

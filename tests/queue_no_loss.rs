@@ -256,27 +256,44 @@ fn run<Q: Subject>(capacity: usize, programs: Vec<Vec<Op>>, acts: &[Act]) -> Res
     Ok(())
 }
 
-macro_rules! nothing_is_lost {
-    ($($name:ident: $Kind:ident),*) => { proptest! {
-        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-        $(
-            // QU11, QU14, QU40, QU41, QU42, KL23
-            #[test]
-            fn $name(
-                capacity in 1..3_usize,
-                programs in prop::collection::vec(prop::collection::vec(op(), 1..8), 1..10),
-                acts in prop::collection::vec(act(), 0..30),
-            ) {
-                run::<$Kind<u32>>(capacity, programs, &acts)?;
-            }
-        )*
-    } };
+fn programs() -> impl Strategy<Value = Vec<Vec<Op>>> {
+    prop::collection::vec(prop::collection::vec(op(), 1..8), 1..10)
 }
 
-nothing_is_lost! {
-    a_queue_loses_nothing: Queue,
-    a_lifo_queue_loses_nothing: LifoQueue,
-    a_priority_queue_loses_nothing: PriorityQueue,
-    a_joinable_queue_loses_nothing: JoinableQueue,
-    a_channel_loses_nothing: Channel
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    prop::collection::vec(act(), 0..30)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // QU11, QU14, QU40, QU41, QU42, KL23
+    #[test]
+    fn a_queue_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
+        run::<Queue<u32>>(capacity, programs, &acts)?;
+    }
+
+    // QU11, QU14, QU40, QU41, QU42, KL23
+    #[test]
+    fn a_lifo_queue_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
+        run::<LifoQueue<u32>>(capacity, programs, &acts)?;
+    }
+
+    // QU11, QU14, QU40, QU41, QU42, KL23
+    #[test]
+    fn a_priority_queue_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
+        run::<PriorityQueue<u32>>(capacity, programs, &acts)?;
+    }
+
+    // QU11, QU14, QU40, QU41, QU42, KL23
+    #[test]
+    fn a_joinable_queue_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
+        run::<JoinableQueue<u32>>(capacity, programs, &acts)?;
+    }
+
+    // QU11, QU14, QU40, QU41, QU42, KL23
+    #[test]
+    fn a_channel_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
+        run::<Channel<u32>>(capacity, programs, &acts)?;
+    }
 }

@@ -368,8 +368,8 @@ impl Arm for After {
 ///
 /// | arm | gives |
 /// |---|---|
-/// | `item = queue.get()` | `Result<T, GetError>` |
-/// | `done = queue.put(item)` | `Result<(), PutError<T>>`; the item is made when there is room |
+/// | `item = queue.get()` | `Result<T, GetError>`; of all queues, and of a `Channel` |
+/// | `done = queue.put(item)` | `Result<(), PutError<T>>`; the item is made when there is room; not of a `Channel` |
 /// | `value = result.get()` | the value of an `AsyncResult` |
 /// | `_ = anything.wait()` | `()`: for an event, a greenlet, a job, a result, and everything [`Waitable`](crate::Waitable) |
 /// | `_ = semaphore.acquire()` | `()`: the permit is taken |
