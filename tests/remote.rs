@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +14,8 @@ use common::{Flag, LONG, OnDrop, PROMPT, SHORT, on_a_thread};
 use greenloop::event::Event;
 use greenloop::sync::{self, HubEnded, Remote, RemoteGreenlet, remote};
 use greenloop::{
-    Elapsed, JoinError, LoopExit, current, kill_all, sleep, spawn, timeout, wait_all, wait_all_timeout,
-    yield_now,
+    Elapsed, JoinError, LoopExit, current, kill_all, on_spawn, sleep, spawn, timeout, wait_all,
+    wait_all_timeout, yield_now,
 };
 
 /// A thread whose hub waits, so that others can use it; it ends when the remote is dropped.
@@ -127,6 +127,33 @@ fn a_remote_on_its_own_thread_keeps_the_hub_waiting_too() {
     assert!(!wait_all_timeout(SHORT));
     drop(remote);
     assert!(wait_all_timeout(LONG));
+}
+
+#[test]
+fn spawn_hooks_are_told_by_the_greenlet_itself_and_may_wait_and_panic() {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let hook = on_spawn({
+        let seen = seen.clone();
+        move |greenlet| {
+            sleep(SHORT);
+            assert_eq!(greenlet, &current());
+            seen.borrow_mut().push(greenlet.id());
+            assert!(seen.borrow().len() < 2, "no more than one");
+        }
+    });
+    let remote = remote();
+    let other = thread::spawn(move || {
+        let first = remote.spawn(|| current().id()).unwrap();
+        let first = first.join().unwrap();
+        let second = remote.spawn(|| 0).unwrap();
+        drop(remote);
+        (first, second.join().unwrap_err())
+    });
+    wait_all();
+    drop(hook);
+    let (first, second) = other.join().unwrap();
+    assert_eq!(seen.borrow()[0], first);
+    assert!(second.is_panic() && second.to_string().contains("no more than one"), "{second}");
 }
 
 // What a remote has spawned is a greenlet like any other for the report.

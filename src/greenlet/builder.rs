@@ -147,6 +147,11 @@ impl Builder {
         Ok(Greenlet::new(handle, slot))
     }
 
+    /// For a caller that stands between greenlets, where no code of the user's may run: `f` has to [`announce`] itself.
+    pub(crate) fn spawn_unannounced(self, f: impl FnOnce() + 'static) -> io::Result<()> {
+        self.make(f).map(drop)
+    }
+
     /// Makes the greenlet, without a word to the hooks. No code of the user's runs here, unless the closure is dropped
     /// because no stack can be had.
     #[track_caller]

@@ -9,7 +9,8 @@ use crate::hub::{Hook, Hub};
 /// Calls `f` for each greenlet that is spawned on this thread, until the returned [`SpawnHook`] is dropped.
 ///
 /// It is called once for each, by `spawn`, `spawn_later`, [`Builder::spawn`](crate::Builder::spawn), scopes and pools, before they
-/// return and before the greenlet has run; not for the greenlets in which links run. Hooks are called in the
+/// return and before the greenlet has run; by a greenlet that a [`Remote`](crate::sync::Remote) spawns itself, before anything else; not
+/// for the greenlets in which links run. Hooks are called in the
 /// order in which they were added. A hook that spawns is called for that, too. If it panics, the spawn does, and the
 /// greenlet runs on its own.
 ///
@@ -45,6 +46,6 @@ impl fmt::Debug for SpawnHook {
 
 /// Tells the hooks of a new greenlet.
 #[inline]
-pub(super) fn announce(greenlet: &Handle) {
+pub(crate) fn announce(greenlet: &Handle) {
     Hub::current().spawn_hooks.tell(greenlet.task());
 }

@@ -14,6 +14,7 @@ mod try_join;
 pub use crate::hub::Outcome;
 pub use builder::{Builder, spawn, spawn_later};
 pub use handle::Handle;
+pub(crate) use hook::announce;
 pub use hook::{SpawnHook, on_spawn};
 pub use join::Greenlet;
 pub use link::LinkId;

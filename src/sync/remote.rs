@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::remote_greenlet::{Promise, RemoteGreenlet, promise};
 use crate::error::JoinError;
-use crate::greenlet::Builder;
+use crate::greenlet::{self, Builder};
 use crate::hub::{Completion, Hub, Outside};
 use crate::unwind;
 
@@ -86,7 +86,7 @@ impl Remote {
     }
 }
 
-/// On the hub's thread, between greenlets. Nothing may block or unwind here.
+/// On the hub's thread, between greenlets. Nothing may block or unwind here, so the hooks are told by the greenlet.
 fn start<F, T>(f: F, promise: Promise<T>, site: &'static Location<'static>)
 where
     F: FnOnce() -> T + Send + 'static,
@@ -96,9 +96,12 @@ where
     // Kept here as well, as a spawn that fails drops its closure.
     let kept = Rc::new(Cell::new(Some((f, promise, will))));
     let taken = kept.clone();
-    let spawned = Builder::new().spawned_at(site).spawn(move || {
+    let spawned = Builder::new().spawned_at(site).spawn_unannounced(move || {
         let Some((f, promise, _will)) = taken.take() else { return };
-        let outcome = unwind::catch(f);
+        let outcome = unwind::catch(|| {
+            greenlet::announce(&greenlet::current());
+            f()
+        });
         promise.keep(outcome.map_err(|payload| match unwind::is_kill(&payload) {
             true => JoinError::killed(),
             false => JoinError::panicked(payload),
