@@ -16,7 +16,11 @@ use crate::park::Deadline;
 ///
 /// Of the shape of [`std::sync::Mutex`], without poisoning: a panic, a kill or a timeout that unwinds past the guard unlocks
 /// it. Greenlets get it in the order in which they came. As with gevent's plain locks its holder waits if it locks again,
-/// and the guard may be given to another greenlet.
+/// and the guard may be given to another greenlet. It stays on its thread:
+/// ```compile_fail
+/// let mutex = greenloop::lock::Mutex::new(1);
+/// std::thread::spawn(move || drop(mutex));
+/// ```
 ///
 /// # Examples
 /// ```
