@@ -28,6 +28,12 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("TP", "ThreadPool", "01 02 03 04 06 07 09 10 11 12 14 15 16 17 18 19 20 22 24 25 26"),
     ("LC", "Greenlet-local storage, context variables", "01 03 06 08 09 10 11 13 14 15"),
     ("HB", "Hub, LoopExit, threads", "01 02 03 04 06 07 08 09 10"),
+    ("SK", "Sockets", "01 02 03 04 06 07 08 09 10 11 12 14 15 18 19 20 22 24 25 26 27 28 31 32 33 34 35 36 37 38 39 40"),
+    ("SE", "select, poll, selectors", "01 02 03 04 06 07 08 09 10 11 12 13"),
+    ("TL", "TLS", "01 02 04 06 07"),
+    ("FI", "File objects and raw descriptors", "01 02 04 06 07 08 09 11 12 14"),
+    ("SP", "Subprocesses, signals", "01 02 03 04 06 07 08 09 11 12 14 15 18 19 20 21"),
+    ("SV", "StreamServer, DatagramServer", "01 02 03 04 06 07 08 09 10 11 12 15 16 17 18 19 20 21 22 23 24 25 26 27"),
 ];
 
 /// Ids without a test, and why. The kinds are those of `docs/contract.md`.
@@ -63,6 +69,12 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Meaningless, "LC03 LC11", "a greenlet-local is a variable with a type, not an object with attributes"),
     (Kind::Meaningless, "HB03", "no code of the user runs in the hub"),
     (Kind::Meaningless, "HB04 HB06 HB08 HB09", "switching and waiters are not part of the interface"),
+    (Kind::Absent, "SK03 SK08 SK09 SK10 SK11 SK12 SK19 SK22 SK24 SK27 SK28 SK33 SK34 SK36 SK37 SK38 SK40", "the rest of the sockets"),
+    (Kind::Absent, "SE01 SE02 SE03 SE04 SE06 SE07 SE08 SE09 SE10 SE11 SE12 SE13", "waiting for many descriptors"),
+    (Kind::Absent, "TL01 TL02 TL04 TL06 TL07", "TLS"),
+    (Kind::Absent, "FI01 FI02 FI04 FI06 FI07 FI08 FI09 FI11 FI12 FI14", "files and pipes"),
+    (Kind::Absent, "SP01 SP02 SP03 SP04 SP06 SP07 SP08 SP09 SP11 SP12 SP14 SP15 SP18 SP19 SP20 SP21", "processes and signals"),
+    (Kind::Absent, "SV01 SV03 SV04 SV12 SV21 SV22 SV25 SV26", "the whole life cycle of servers"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
