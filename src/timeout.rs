@@ -2,14 +2,20 @@
 //!
 //! The scope has an identity. When its time has come the greenlet is woken wherever it is parked and a private payload with that
 //! identity is thrown; it passes through everything, inner scopes included, until it reaches the scope it belongs to.
+//!
+//! A [`Timeout`] that was started by hand may run out where no scope of its own would take the payload. Its identity says so
+//! ([`unwind::LOOSE`]), and an ordinary panic with a sentence is thrown instead.
 
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::Elapsed;
 use crate::hub::timers::TimerKey;
-use crate::hub::{Alarm, Hub};
+use crate::hub::{Alarm, Hub, Task};
 use crate::unwind;
-use std::panic::resume_unwind;
 
 /// Runs `f`; if it has not finished after `limit`, it is unwound where it waits and the result is `Err(Elapsed)`.
 ///
@@ -35,10 +41,68 @@ use std::panic::resume_unwind;
 /// assert_eq!(timeout(Duration::from_millis(1), || sleep(Duration::from_secs(60))), Err(Elapsed));
 /// ```
 pub fn timeout<T>(limit: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
-    Timeout::new(limit).run(f)
+    within(Hub::current().deadline(limit), f)
 }
 
-/// A limit that can be kept and used again: what [`timeout`] does, as an object.
+/// A scope with that deadline.
+#[inline]
+fn within<T>(deadline: Option<u64>, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
+    let Some(deadline) = deadline else { return Ok(f()) };
+    let hub = Hub::current();
+    let id = hub.new_id();
+    let armed = Armed::arm(hub, deadline, id);
+    let caught = unwind::catch(f);
+    drop(armed);
+    caught.or_else(|payload| take(payload, id))
+}
+
+/// What was thrown through the scope `id` either belongs to it or goes on.
+#[cold]
+fn take<T>(payload: unwind::Payload, id: u64) -> Result<T, Elapsed> {
+    if unwind::is_expiry_of(&payload, id) {
+        return Err(Elapsed);
+    }
+    resume_unwind(payload)
+}
+
+/// A running clock of one greenlet; dropping it stops it.
+struct Armed {
+    /// Whom the expiry interrupts.
+    task: Rc<Task>,
+    id: u64,
+    deadline: u64,
+    timer: TimerKey,
+}
+
+impl Armed {
+    #[inline]
+    fn arm(hub: &Hub, deadline: u64, id: u64) -> Armed {
+        Armed::arm_for(hub.running(), hub, deadline, id)
+    }
+
+    #[inline]
+    fn arm_for(task: Rc<Task>, hub: &Hub, deadline: u64, id: u64) -> Armed {
+        let timer = hub.arm(deadline, Alarm::Expire(task.clone(), id));
+        Armed { task, id, deadline, timer }
+    }
+}
+
+impl Drop for Armed {
+    #[inline]
+    fn drop(&mut self) {
+        // A thread that ends may drop one after its hub.
+        if Hub::try_current().is_some_and(|hub| !hub.disarm(self.timer)) {
+            self.task.forget_expired(self.id);
+        }
+    }
+}
+
+/// A limit as an object: it can be kept, used again, and started and cancelled by hand.
+///
+/// [`run`](Self::run) is the scope that ends when the time is over, gevent's `with Timeout(seconds):`. The clock may be started
+/// before it, by [`start`](Self::start), so that it covers what comes before the scope; and inside the scope it may be cancelled and
+/// started again. One object is one clock: a greenlet that wants the same limit as another takes a `clone`,
+/// which is not pending.
 ///
 /// # Examples
 /// ```
@@ -51,23 +115,49 @@ pub fn timeout<T>(limit: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> 
 /// }
 /// assert!(Timeout::never().run(|| sleep(Duration::from_millis(5))).is_ok());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Idle time, as long as something happens in each second:
+/// ```
+/// use greenloop::{sleep, Timeout};
+/// use std::time::Duration;
+///
+/// let idle = Timeout::new(Duration::from_secs(1));
+/// let done = idle.run(|| {
+///     for _ in 0..3 {
+///         sleep(Duration::from_millis(1)); // a line is read
+///         idle.restart();
+///     }
+/// });
+/// assert!(done.is_ok() && !idle.is_pending());
+/// ```
 pub struct Timeout {
     limit: Option<Duration>,
+    clock: RefCell<Option<Armed>>,
+    /// The innermost `run` under way: whose, and its number.
+    scope: RefCell<Option<(Rc<Task>, u64)>>,
 }
 
 impl Timeout {
-    /// A limit of this length, counted from each [`run`](Self::run).
+    /// A limit of this length.
     pub const fn new(limit: Duration) -> Timeout {
-        Timeout { limit: Some(limit) }
+        Timeout::of(Some(limit))
     }
 
-    /// No limit: gevent's `Timeout(None)`. It arms no timer.
+    /// No limit: gevent's `Timeout(None)`. It arms no timer and is never pending.
     pub const fn never() -> Timeout {
-        Timeout { limit: None }
+        Timeout::of(None)
     }
 
-    /// Runs `f` within the limit, see [`timeout`].
+    const fn of(limit: Option<Duration>) -> Timeout {
+        Timeout { limit, clock: RefCell::new(None), scope: RefCell::new(None) }
+    }
+
+    /// Its length, `None` if it has none.
+    pub const fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
+    /// Runs `f` within the limit, see [`timeout`](fn@timeout). The clock starts now, unless it runs already; it is stopped afterwards in any case.
     ///
     /// **Switches**: only if `f` does.
     ///
@@ -75,19 +165,121 @@ impl Timeout {
     /// [`Elapsed`] if the time ran out.
     ///
     /// # Panics
-    /// If `f` does.
+    /// If `f` does; if the clock runs for another greenlet.
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
         let hub = Hub::current();
-        let Some(deadline) = self.limit.and_then(|limit| hub.deadline(limit)) else { return Ok(f()) };
-        let scope = Scope::enter(hub, deadline);
-        match unwind::catch(f) {
-            Ok(value) => Ok(value),
-            Err(payload) if unwind::is_expiry_of(&payload, scope.id) => Err(Elapsed),
-            Err(payload) => {
-                drop(scope);
-                resume_unwind(payload)
-            }
+        self.check_greenlet(hub);
+        let deadline = match self.clock.take() {
+            Some(clock) => Some(clock.deadline),
+            None => self.limit.and_then(|limit| hub.deadline(limit)),
+        };
+        let id = hub.new_id();
+        let under_way = UnderWay { timeout: self, outer: self.scope.replace(Some((hub.running(), id))) };
+        self.arm(hub, deadline);
+        let caught = unwind::catch(f);
+        drop(under_way);
+        caught.or_else(|payload| take(payload, id))
+    }
+
+    /// One clock cannot limit two greenlets.
+    fn check_greenlet(&self, hub: &Hub) {
+        let running = hub.running();
+        let (scope, clock) = (self.scope.borrow(), self.clock.borrow());
+        let tasks = scope.iter().map(|(task, _)| task).chain(clock.iter().map(|clock| &clock.task));
+        if let Some(other) = tasks.into_iter().find(|task| !Rc::ptr_eq(task, &running)) {
+            panic!(
+                "this Timeout is in use by greenlet {other}: one clock cannot limit two greenlets, give each a clone"
+            )
         }
+    }
+
+    /// Starts the clock, for the greenlet that calls this, or, from anywhere, for the [`run`](Self::run) under way. If the time runs out
+    /// inside a `run` of this object, that ends; anywhere else nobody takes it, and the greenlet panics where it waits.
+    ///
+    /// Dropping the object stops the clock.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Panics
+    /// If it is pending: a clock is not started twice. See [`restart`](Self::restart).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{sleep, Timeout};
+    /// use std::time::Duration;
+    ///
+    /// let limit = Timeout::new(Duration::from_millis(5));
+    /// limit.start();
+    /// assert!(limit.is_pending());
+    /// sleep(Duration::from_millis(1)); // counts, too
+    /// assert!(limit.run(|| sleep(Duration::from_secs(60))).is_err());
+    /// assert!(!limit.is_pending());
+    /// ```
+    pub fn start(&self) {
+        assert!(
+            !self.is_pending(),
+            "this Timeout is pending already: cancel() it before start(), or call restart()"
+        );
+        self.restart();
+    }
+
+    /// Starts the clock from the beginning, whether it runs or not: what a limit on idle time does when something has happened.
+    ///
+    /// **Switches**: no.
+    pub fn restart(&self) {
+        self.cancel();
+        let hub = Hub::current();
+        self.arm(hub, self.limit.and_then(|limit| hub.deadline(limit)));
+    }
+
+    /// Stops the clock; nothing if it does not run. An expiry that its greenlet has not met yet is forgotten.
+    ///
+    /// **Switches**: no.
+    pub fn cancel(&self) {
+        drop(self.clock.take());
+    }
+
+    /// Does the clock run? Not before the start, after an expiry, and after [`cancel`](Self::cancel) and the end of [`run`](Self::run).
+    ///
+    /// **Switches**: no.
+    pub fn is_pending(&self) -> bool {
+        self.clock.borrow().as_ref().is_some_and(|clock| Hub::current().is_armed(clock.timer))
+    }
+
+    /// For the scope under way, or else for the running greenlet.
+    fn arm(&self, hub: &Hub, deadline: Option<u64>) {
+        let (task, id) = match &*self.scope.borrow() {
+            Some((task, id)) => (task.clone(), *id),
+            None => (hub.running(), hub.new_id() | unwind::LOOSE),
+        };
+        let armed = deadline.map(|deadline| Armed::arm_for(task, hub, deadline, id));
+        drop(self.clock.replace(armed));
+    }
+}
+
+/// A `run` that has not ended. Its end stops the clock.
+struct UnderWay<'a> {
+    timeout: &'a Timeout,
+    outer: Option<(Rc<Task>, u64)>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        *self.timeout.scope.borrow_mut() = self.outer.take();
+        self.timeout.cancel();
+    }
+}
+
+/// The same limit, not pending.
+impl Clone for Timeout {
+    fn clone(&self) -> Timeout {
+        Timeout::of(self.limit)
+    }
+}
+
+impl fmt::Debug for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeout").field("limit", &self.limit).field("pending", &self.is_pending()).finish()
     }
 }
 
@@ -99,29 +291,6 @@ impl From<Duration> for Timeout {
 
 impl From<Option<Duration>> for Timeout {
     fn from(limit: Option<Duration>) -> Timeout {
-        Timeout { limit }
-    }
-}
-
-/// An armed limit of the running greenlet; leaving it disarms it.
-struct Scope {
-    id: u64,
-    timer: TimerKey,
-}
-
-impl Scope {
-    fn enter(hub: &Hub, deadline: u64) -> Scope {
-        let id = hub.new_id();
-        let timer = hub.arm(deadline, Alarm::Expire(hub.running(), id));
-        Scope { id, timer }
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        let hub = Hub::current();
-        if !hub.disarm(self.timer) {
-            hub.running().forget_expired(self.id);
-        }
+        Timeout::of(limit)
     }
 }

@@ -26,8 +26,17 @@ pub(crate) fn throw_kill() -> ! {
     resume_unwind(kill())
 }
 
+/// In the number of a scope: there is none around the greenlet, and nobody would take the payload.
+pub(crate) const LOOSE: u64 = 1 << 63;
+
 /// Leaves the timeout scope `scope` from within.
 pub(crate) fn throw_expiry(scope: u64) -> ! {
+    if scope & LOOSE != 0 {
+        panic!(
+            "a Timeout that this greenlet has started ran out, and nothing here takes that: \
+             put what it limits into its `run`, or cancel() it in time"
+        );
+    }
     resume_unwind(Box::new(Expiry { scope }))
 }
 

