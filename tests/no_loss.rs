@@ -10,8 +10,11 @@ use std::time::Duration;
 use common::{OnDrop, ignore};
 use greenloop::lock::Semaphore;
 use greenloop::queue::{GetError, Queue};
+use greenloop::testing::for_each_seed;
 use greenloop::{Greenlet, kill_all, sleep, spawn, timeout, wait_all, yield_now};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 /// How a call is limited.
 #[derive(Clone, Copy, Debug)]
@@ -305,6 +308,28 @@ fn run(
         .find_map(|result| result.err().filter(|error| error.is_panic()));
     prop_assert!(panicked.is_none(), "{}", panicked.unwrap());
     Ok(())
+}
+
+/// What the strategy makes of a seed.
+fn drawn<T>(strategy: &impl Strategy<Value = T>, seed: u64) -> T {
+    let bytes: Vec<u8> = seed.to_le_bytes().repeat(4);
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    strategy.new_tree(&mut TestRunner::new_with_rng(ProptestConfig::default(), rng)).unwrap().current()
+}
+
+// QU11, QU14, QU40 to QU42, LO15, LO16, LO18, KL23: programs and the orders in which they run, both from the seed, which the
+// failure prints. Time is virtual, so that limits run out beside every step of the others.
+#[test]
+fn ten_thousand_seeds_lose_nothing_and_forget_nobody() {
+    let timeless = op().prop_map(|op| if let Op::Compute(n) = op { Op::Sleep(n) } else { op });
+    let programs = prop::collection::vec(prop::collection::vec(timeless, 1..10), 1..12);
+    let world = (1..4_usize, 0..3_usize, programs, any::<bool>(), prop::collection::vec(act(), 0..40));
+    for_each_seed(10_000, |seed| {
+        let (capacity, permits, programs, serve, acts) = drawn(&world, seed);
+        if let Err(error) = run(capacity, permits, programs, &acts, serve) {
+            panic!("{error}")
+        }
+    });
 }
 
 proptest! {

@@ -866,7 +866,7 @@ fn disorder(dice: &Dice, left_in_use: &Flag, depth: u32) {
 fn no_frame_goes_while_a_greenlet_borrows_from_it_whatever_happens() {
     let left_in_use = Flag::new();
     let ends = Log::new();
-    for_each_seed(300, || {
+    for_each_seed(300, |_| {
         let dice = Dice(Rc::new(Cell::new(ends.len() as u64)));
         let g = spawn({
             let (dice, left_in_use) = (dice.clone(), left_in_use.clone());

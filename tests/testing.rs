@@ -140,7 +140,7 @@ fn a_race_is_found_by_some_seed_and_left_overs_are_killed() {
         }
     }
     let found = catch_unwind(AssertUnwindSafe(|| {
-        for_each_seed(1000, || {
+        for_each_seed(1000, |_| {
             runs.set(runs.get() + 1);
             let left = Left(dropped.clone());
             spawn(move || {
@@ -169,7 +169,7 @@ fn a_race_is_found_by_some_seed_and_left_overs_are_killed() {
 
 #[test]
 fn a_left_over_that_cannot_be_killed_does_not_hang() {
-    for_each_seed(3, || {
+    for_each_seed(3, |_| {
         spawn(|| shield(|| Event::new().wait()));
         yield_now();
     });
@@ -178,7 +178,7 @@ fn a_left_over_that_cannot_be_killed_does_not_hang() {
 #[test]
 fn nothing_is_lost_whatever_the_order() {
     // QU41, QU42, LO16: over 2,000 orders with kills and timeouts.
-    for_each_seed(2000, || {
+    for_each_seed(2000, |_| {
         let (queue, permits) = (Queue::bounded(2), Semaphore::new(2));
         let (put, got) = (Rc::new(Cell::new(0_u32)), Rc::new(Cell::new(0_u32)));
         let putters: Vec<_> = (0..4)

@@ -38,7 +38,8 @@ pub fn with_seed<T>(seed: u64, f: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `f` once for each seed from 0 to `count`, each time [`with_seed`] and in [`virtual_time`], from the root of the
-/// thread. Greenlets that a run leaves behind are killed before the next.
+/// thread. It is given the seed, from which it may draw what else is to differ. Greenlets that a run leaves behind are killed
+/// before the next.
 ///
 /// If the environment variable `GREENLOOP_SEED` is set, only that seed is run.
 ///
@@ -51,7 +52,7 @@ pub fn with_seed<T>(seed: u64, f: impl FnOnce() -> T) -> T {
 /// ```
 /// use greenloop::{queue::Queue, spawn, testing};
 ///
-/// testing::for_each_seed(100, || {
+/// testing::for_each_seed(100, |_seed| {
 ///     let queue = Queue::bounded(1);
 ///     let sum = spawn({ let queue = queue.clone(); move || queue.into_iter().sum::<u32>() });
 ///     (0..3).for_each(|n| queue.put(n).unwrap());
@@ -59,7 +60,7 @@ pub fn with_seed<T>(seed: u64, f: impl FnOnce() -> T) -> T {
 ///     assert_eq!(sum.join().unwrap(), 3);
 /// });
 /// ```
-pub fn for_each_seed(count: u64, mut f: impl FnMut()) {
+pub fn for_each_seed(count: u64, mut f: impl FnMut(u64)) {
     let only = std::env::var("GREENLOOP_SEED").ok().map(|seed| match seed.parse() {
         Ok(seed) => seed..seed + 1,
         Err(_) => panic!("GREENLOOP_SEED is `{seed}`, which is not a number"),
@@ -67,7 +68,7 @@ pub fn for_each_seed(count: u64, mut f: impl FnMut()) {
     for seed in only.unwrap_or(0..count) {
         let hub = Hub::current();
         let before = hub.new_id();
-        let outcome = unwind::catch(|| virtual_time(|| with_seed(seed, &mut f)));
+        let outcome = unwind::catch(|| virtual_time(|| with_seed(seed, || f(seed))));
         hub.kill_younger_than(before);
         if let Err(payload) = outcome {
             eprintln!("greenloop: it failed with seed {seed}; replay it alone with GREENLOOP_SEED={seed}");
