@@ -1,7 +1,9 @@
 //! The hub's clock: nanoseconds since the hub was made, on the monotonic clock of the system, or on a virtual one.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::sys;
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
@@ -12,7 +14,8 @@ pub(crate) fn nanos(duration: Duration) -> Option<u64> {
 }
 
 pub(crate) struct Clock {
-    start: Instant,
+    /// What the system's clock said at the beginning.
+    start: u64,
     recent: Cell<u64>,
     /// Does time stand still, until somebody moves it?
     #[cfg(feature = "testing")]
@@ -25,7 +28,7 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn new() -> Clock {
         Clock {
-            start: Instant::now(),
+            start: sys::time::monotonic(),
             recent: Cell::new(0),
             #[cfg(feature = "testing")]
             is_virtual: Cell::new(false),
@@ -40,9 +43,7 @@ impl Clock {
         if self.is_virtual.get() {
             return self.recent.get();
         }
-        let elapsed = self.start.elapsed();
-        // 584 years fit.
-        let now = elapsed.as_secs() * NANOS_PER_SEC + u64::from(elapsed.subsec_nanos());
+        let now = sys::time::monotonic() - self.start;
         #[cfg(feature = "testing")]
         let now = now.saturating_add(self.ahead.get());
         self.recent.set(now);

@@ -9,3 +9,4 @@ pub(crate) mod overflow;
 pub(crate) mod shared;
 pub(crate) mod socket;
 pub(crate) mod thread;
+pub(crate) mod time;
