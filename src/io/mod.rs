@@ -4,4 +4,4 @@ mod context;
 mod watched;
 
 pub(crate) use context::with_context;
-pub(crate) use watched::Watched;
+pub(crate) use watched::{Watched, wait_for_any};

@@ -68,18 +68,13 @@ impl<T: AsFd> Watched<T> {
         }
     }
 
-    /// Parks until an event says that `direction` is ready, whatever the latch says.
-    ///
-    /// # Errors
-    /// `TimedOut`; that another greenlet is already waiting for the same.
-    #[track_caller]
-    pub(crate) fn when_ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+    /// From now on `direction` is ready only when an event says so.
+    pub(crate) fn await_event(&self, direction: Direction) {
         self.source.would_block(direction);
-        let deadline = Deadline::after(timeout);
-        while !self.source.is_ready(direction) {
-            self.wait(direction, deadline)?;
-        }
-        Ok(())
+    }
+
+    pub(crate) fn is_ready(&self, direction: Direction) -> bool {
+        self.source.is_ready(direction)
     }
 
     /// A read gave less than it asked for.
@@ -90,35 +85,37 @@ impl<T: AsFd> Watched<T> {
 
     #[track_caller]
     fn wait(&self, direction: Direction, deadline: Deadline) -> io::Result<()> {
-        let hub = Hub::current();
-        let descriptor = self.get().as_fd();
-        let object = Object::Descriptor(descriptor.as_raw_fd());
+        let object = Object::Descriptor(self.get().as_fd().as_raw_fd());
         let (what, verb) = match direction {
             Direction::Read => ("descriptor (readable)", "read"),
             Direction::Write => ("descriptor (writable)", "written"),
         };
-        if let Err(other) = self.source.begin(direction, hub.running()) {
-            return Err(io::Error::other(format!(
-                "this socket is already being {verb} by greenlet {other}; two at once would tear the stream apart, \
-                 give one of them the task or put a lock around it"
-            )));
-        }
-        let waiting = Waiting { source: &self.source, direction };
-        hub.reactor.begin_waiting(descriptor, &self.source)?;
-        let counted = Counted(hub);
+        let waiting = self.begin_waiting(direction)?;
         let woken = park::park(Reason::of(what, object), deadline);
-        drop((counted, waiting));
+        drop(waiting);
         match woken {
             Woken::Notified => Ok(()),
             Woken::TimedOut => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!("the peer did not let this socket be {verb} in the time allowed"),
             )),
-            Woken::Refused => Err(io::Error::other(
-                "this would wait for a socket, but the greenlet is being unwound by a panic or a kill: \
-                 destructors do not block",
-            )),
+            Woken::Refused => Err(refused()),
         }
+    }
+
+    /// Makes the running task the one that is woken by an event, until what it gives is dropped.
+    fn begin_waiting(&self, direction: Direction) -> io::Result<(Waiting<'_>, Counted<'static>)> {
+        let hub = Hub::current();
+        if let Err(other) = self.source.begin(direction, hub.running()) {
+            let verb = if direction == Direction::Read { "read" } else { "written" };
+            return Err(io::Error::other(format!(
+                "this socket is already being {verb} by greenlet {other}; two at once would each get a random part of what \
+                 comes and goes: give one of them the task or put a lock around it"
+            )));
+        }
+        let waiting = Waiting { source: &self.source, direction };
+        hub.reactor.begin_waiting(self.get().as_fd(), &self.source)?;
+        Ok((waiting, Counted(hub)))
     }
 
     fn deregister(&mut self) -> Option<T> {
@@ -134,6 +131,33 @@ impl<T: AsFd> Drop for Watched<T> {
     fn drop(&mut self) {
         self.deregister();
     }
+}
+
+/// Parks until an event says that one of several is ready; false if the deadline came first.
+///
+/// # Errors
+/// That another greenlet is already waiting for the same; that the thread is unwinding.
+#[track_caller]
+pub(crate) fn wait_for_any<'a, T: AsFd + 'a>(
+    several: impl ExactSizeIterator<Item = &'a Watched<T>>,
+    direction: Direction,
+    deadline: Deadline,
+) -> io::Result<bool> {
+    let reason = Reason::of("the first of so many descriptors:", Object::Count(several.len()));
+    let waiting = several.map(|watched| watched.begin_waiting(direction)).collect::<io::Result<Vec<_>>>()?;
+    let woken = park::park(reason, deadline);
+    drop(waiting);
+    match woken {
+        Woken::Notified => Ok(true),
+        Woken::TimedOut => Ok(false),
+        Woken::Refused => Err(refused()),
+    }
+}
+
+fn refused() -> io::Error {
+    io::Error::other(
+        "this would wait for a socket, but the greenlet is being unwound by a panic or a kill: destructors do not block",
+    )
 }
 
 struct Waiting<'a> {

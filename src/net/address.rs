@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::time::Duration;
 
 use crate::io::with_context;
 use crate::threadpool::threadpool;
+use crate::timeout::timeout;
 
 /// What can be turned into socket addresses, as in `std::net`; but a name is looked up on a thread of the default pool,
 /// and only the greenlet waits.
@@ -26,6 +28,24 @@ pub trait ToSocketAddrs {
     /// # Errors
     /// If the text is no address, or if the name cannot be resolved.
     fn to_socket_addrs(&self) -> io::Result<Vec<SocketAddr>>;
+
+    /// [`to_socket_addrs`](Self::to_socket_addrs), waiting at most for `limit`. **Switches**: if that does.
+    ///
+    /// # Errors
+    /// `TimedOut` if it takes longer; as for `to_socket_addrs`.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::ToSocketAddrs;
+    /// use std::time::Duration;
+    ///
+    /// let addresses = "localhost:80".to_socket_addrs_timeout(Duration::from_secs(5))?;
+    /// assert!(!addresses.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn to_socket_addrs_timeout(&self, limit: Duration) -> io::Result<Vec<SocketAddr>> {
+        timeout(limit, || self.to_socket_addrs())?
+    }
 }
 
 /// Looks a name up on a thread of the default pool, while the other greenlets run on.
@@ -42,54 +62,91 @@ pub trait ToSocketAddrs {
 /// ```
 #[track_caller]
 pub fn lookup_host(host: &str) -> io::Result<Vec<IpAddr>> {
-    Ok(resolve(host, 0)?.iter().map(SocketAddr::ip).collect())
+    Ok(resolve(host, 0, None)?.iter().map(SocketAddr::ip).collect())
+}
+
+/// [`lookup_host`], waiting at most for `limit`. The lookup itself cannot be stopped: its thread goes on with it.
+///
+/// **Switches**: yes, unless `host` is an address.
+///
+/// # Errors
+/// `TimedOut` if it takes longer; as for `lookup_host`.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// assert!(!greenloop::net::lookup_host_timeout("localhost", Duration::from_secs(5))?.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn lookup_host_timeout(host: &str, limit: Duration) -> io::Result<Vec<IpAddr>> {
+    Ok(resolve(host, 0, Some(limit))?.iter().map(SocketAddr::ip).collect())
 }
 
 #[track_caller]
-fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+fn resolve(host: &str, port: u16, limit: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    // With the number of an interface.
+    if let Ok(address) = format!("[{host}]:{port}").parse() {
+        return Ok(vec![address]);
     }
     // Not `apply`: a lookup may take long, and a greenlet that is killed or out of time does not wait for it.
     let name = host.to_string();
     let lookup = move || std::net::ToSocketAddrs::to_socket_addrs(&(name, port)).map(Vec::from_iter);
-    let found =
-        threadpool().spawn(lookup).join().unwrap_or_else(|error| Err(io::Error::other(error.to_string())));
+    let job = threadpool().spawn(lookup);
+    let found = match limit {
+        // In a destructor `join` says why it does not wait.
+        Some(limit) if !job.wait_timeout(limit) && !std::thread::panicking() => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the resolver of the system has not answered in the time allowed",
+        )),
+        _ => job.join().unwrap_or_else(|error| Err(io::Error::other(error.to_string()))),
+    };
     found.map_err(|error| with_context(error, format!("cannot resolve the name `{host}`")))
 }
 
-impl ToSocketAddrs for str {
-    fn to_socket_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(address) = self.parse() {
-            return Ok(vec![address]);
+#[track_caller]
+fn parse(text: &str, limit: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = text.parse() {
+        return Ok(vec![address]);
+    }
+    let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let Some((host, port)) = parts else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("`{text}` is not an address: it should be host:port, with a port from 0 to 65535"),
+        ));
+    };
+    // With the name of an interface: `[fe80::1%eth0]:80`.
+    let scoped =
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).filter(|host| host.contains('%'));
+    resolve(scoped.unwrap_or(host), port, limit)
+}
+
+macro_rules! looked_up {
+    ($($type:ty: $this:ident, $limit:ident => $lookup:expr;)*) => {$(
+        impl ToSocketAddrs for $type {
+            fn to_socket_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+                let ($this, $limit) = (self, None);
+                $lookup
+            }
+
+            fn to_socket_addrs_timeout(&self, limit: Duration) -> io::Result<Vec<SocketAddr>> {
+                let ($this, $limit) = (self, Some(limit));
+                $lookup
+            }
         }
-        let parts = self.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
-        match parts {
-            Some((host, port)) => resolve(host, port),
-            None => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("`{self}` is not an address: it should be host:port, with a port from 0 to 65535"),
-            )),
-        }
-    }
+    )*};
 }
 
-impl ToSocketAddrs for String {
-    fn to_socket_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.as_str().to_socket_addrs()
-    }
-}
-
-impl ToSocketAddrs for (&str, u16) {
-    fn to_socket_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        resolve(self.0, self.1)
-    }
-}
-
-impl ToSocketAddrs for (String, u16) {
-    fn to_socket_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        resolve(&self.0, self.1)
-    }
+looked_up! {
+    str: text, limit => parse(text, limit);
+    String: text, limit => parse(text, limit);
+    (&str, u16): pair, limit => resolve(pair.0, pair.1, limit);
+    (String, u16): pair, limit => resolve(&pair.0, pair.1, limit);
 }
 
 impl ToSocketAddrs for [SocketAddr] {
@@ -101,6 +158,10 @@ impl ToSocketAddrs for [SocketAddr] {
 impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
     fn to_socket_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         (**self).to_socket_addrs()
+    }
+
+    fn to_socket_addrs_timeout(&self, limit: Duration) -> io::Result<Vec<SocketAddr>> {
+        (**self).to_socket_addrs_timeout(limit)
     }
 }
 
@@ -125,6 +186,17 @@ mod tests {
         // SK15 apart: on a thread that has no hub a lookup would make one, an address does not.
         assert_eq!("127.0.0.1:80".to_socket_addrs().unwrap(), ["127.0.0.1:80".parse().unwrap()]);
         assert_eq!(("::1", 80).to_socket_addrs().unwrap(), ["[::1]:80".parse().unwrap()]);
+        assert!(crate::hub::Hub::try_current().is_none());
+    }
+
+    // SK22
+    #[test]
+    fn a_scope_is_passed_on_unchanged() {
+        let scoped = SocketAddr::from(SocketAddrV6::new("fe80::1".parse().unwrap(), 80, 7, 3));
+        assert_eq!(scoped.to_socket_addrs().unwrap(), [scoped]);
+        for addresses in ["[fe80::1%3]:80".to_socket_addrs(), ("fe80::1%3", 80).to_socket_addrs()] {
+            assert_eq!(addresses.unwrap(), [SocketAddrV6::new("fe80::1".parse().unwrap(), 80, 0, 3).into()]);
+        }
         assert!(crate::hub::Hub::try_current().is_none());
     }
 

@@ -5,9 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
+use super::methods::{listener_methods, option_methods, socket_methods};
+use super::shared::Shared;
 use super::{TcpStream, ToSocketAddrs};
-use crate::io::{Watched, with_context};
-use crate::reactor::Direction;
+use crate::io::with_context;
 use crate::sys::socket;
 
 /// A listening TCP socket: `std::net::TcpListener`, but only the greenlet waits.
@@ -23,7 +24,7 @@ use crate::sys::socket;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct TcpListener {
-    watched: Watched<std::net::TcpListener>,
+    inner: Shared<std::net::TcpListener>,
 }
 
 /// Connections that may wait to be accepted. The kernel lowers it to `net.core.somaxconn`, 4096 by default since Linux 5.4.
@@ -45,25 +46,6 @@ impl TcpListener {
             .map_err(|error| listen_error(error, address))
     }
 
-    /// Takes over a listener of the standard library. It is made non-blocking.
-    ///
-    /// # Errors
-    /// If the system refuses to make it non-blocking or to watch it.
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        listener.set_nonblocking(true)?;
-        Ok(TcpListener { watched: Watched::new(listener)? })
-    }
-
-    /// Gives the listener back to the standard library, blocking again.
-    ///
-    /// # Errors
-    /// If the system refuses to make it blocking.
-    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        let listener = self.watched.into_inner();
-        listener.set_nonblocking(false)?;
-        Ok(listener)
-    }
-
     /// Waits for a connection.
     ///
     /// **Switches**: if none is waiting.
@@ -72,23 +54,17 @@ impl TcpListener {
     /// If the system refuses, for example because the process has too many open files.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (socket, peer) = self.watched.with(Direction::Read, None, socket::accept)?;
+        let (socket, peer) = self.inner.reading(socket::accept)?;
         Ok((TcpStream::from_nonblocking(socket)?, peer))
     }
-
-    /// The connections as they come, for ever.
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self }
-    }
-
-    /// The own address, with the port that was chosen if 0 was asked for.
-    ///
-    /// # Errors
-    /// If the system does not tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.watched.get().local_addr()
-    }
 }
+
+option_methods! { TcpListener:
+    /// Sets how many routers a packet may pass, for the connections to come, too.
+    set_ttl, ttl: u32;
+}
+listener_methods!(TcpListener, TcpStream);
+socket_methods!(TcpListener, std::net::TcpListener, SocketAddr);
 
 /// Tries the addresses in turn.
 pub(crate) fn first_bound<T>(
@@ -116,35 +92,25 @@ pub(crate) fn listen_error(error: io::Error, address: SocketAddr) -> io::Error {
     with_context(error, format!("cannot listen on {address}{advice}"))
 }
 
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watched.get().as_fd()
-    }
+/// The connections of a listener as they come, for ever.
+///
+/// # Examples
+/// ```
+/// use greenloop::net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let client = TcpStream::connect(listener.local_addr()?)?;
+/// for socket in listener.incoming().take(1) {
+///     assert_eq!(socket?.peer_addr()?, client.local_addr()?);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Incoming<'a, L = TcpListener> {
+    pub(super) listener: &'a L,
 }
 
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.watched.get().as_raw_fd()
-    }
-}
-
-impl fmt::Debug for TcpListener {
+impl<L: fmt::Debug> fmt::Debug for Incoming<'_, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.watched.get(), f)
-    }
-}
-
-/// The connections of a [`TcpListener`] as they come.
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    listener: &'a TcpListener,
-}
-
-impl Iterator for Incoming<'_> {
-    type Item = io::Result<TcpStream>;
-
-    #[track_caller]
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(self.listener.accept().map(|(socket, _)| socket))
+        write!(f, "Incoming({:?})", self.listener)
     }
 }

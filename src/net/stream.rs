@@ -1,16 +1,16 @@
 //! TCP connections.
 
-use std::cell::Cell;
 use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::ToSocketAddrs;
-use crate::io::{Watched, with_context};
-use crate::reactor::Direction;
+use super::connect::connect;
+use super::methods::{limit_methods, option_methods, socket_methods, stream_methods};
+use super::shared::{Shared, not_zero};
+use crate::park::Deadline;
 use crate::sys::socket;
 
 /// A TCP connection: `std::net::TcpStream`, but only the greenlet waits.
@@ -40,205 +40,98 @@ use crate::sys::socket;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct TcpStream {
-    inner: Rc<Inner>,
-}
-
-struct Inner {
-    watched: Watched<std::net::TcpStream>,
-    read_timeout: Cell<Option<Duration>>,
-    write_timeout: Cell<Option<Duration>>,
+    inner: Shared<std::net::TcpStream>,
 }
 
 impl TcpStream {
     /// Connects to the first of the addresses that answers.
     ///
-    /// # Errors
-    /// That of the last address tried, which its text names; or that the name could not be resolved.
-    #[track_caller]
-    pub fn connect(addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        let mut last = None;
-        for address in addr.to_socket_addrs()? {
-            match Self::connect_one(address, None) {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "there is no address to connect to")
-        }))
-    }
-
-    /// Connects, waiting at most for `timeout`.
+    /// They are tried in their order, IPv6 and IPv4 in turns. An attempt that fails, or has not succeeded after 250 ms, is
+    /// followed by the next while the earlier ones go on ("happy eyeballs", RFC 8305); the first success ends the others.
+    ///
+    /// **Switches**: yes. A kill or a timeout meanwhile closes all sockets that are half made.
     ///
     /// # Errors
-    /// `TimedOut` if there was no answer in time. The text names the address.
+    /// That of the last attempt, if all have failed; the text names the addresses. Or that the name could not be resolved.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let dead = TcpListener::bind("127.0.0.1:0")?.local_addr()?; // closed again
+    /// let stream = TcpStream::connect([dead, listener.local_addr()?].as_slice())?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
-    pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-        Self::connect_one(*addr, Some(timeout))
+    pub fn connect(addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        Self::connected(addr.to_socket_addrs()?, None, Deadline::NEVER)
+    }
+
+    /// [`connect`](Self::connect), waiting at most for `timeout`: for the lookup of the name and for all addresses together.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// As for `connect`; `TimedOut` if there was no answer in time; `InvalidInput` for a limit of zero.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{TcpListener, TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let stream = TcpStream::connect_timeout(&listener.local_addr()?, Duration::from_secs(5))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn connect_timeout(addr: impl ToSocketAddrs, timeout: Duration) -> io::Result<TcpStream> {
+        not_zero(Some(timeout))?;
+        let deadline = Deadline::after(Some(timeout));
+        Self::connected(addr.to_socket_addrs_timeout(timeout)?, None, deadline)
+    }
+
+    /// [`connect`](Self::connect) from an address of this machine; its port may be 0, for any. Addresses of the other family
+    /// are left out.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// As for `connect`; or that the local address cannot be had; or that no address is of its family.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let local = "127.0.0.1:0".parse().unwrap();
+    /// let stream = TcpStream::connect_from(local, listener.local_addr()?)?;
+    /// assert_eq!(stream.local_addr()?.ip(), local.ip());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn connect_from(local: SocketAddr, addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        Self::connected(addr.to_socket_addrs()?, Some(local), Deadline::NEVER)
     }
 
     #[track_caller]
-    fn connect_one(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
-        let attempt = || {
-            let (socket, connected) = socket::begin_connect(address)?;
-            let watched = Watched::new(socket)?;
-            if !connected {
-                watched.when_ready(Direction::Write, timeout)?;
-                if let Some(error) = watched.get().take_error()? {
-                    return Err(error);
-                }
-            }
-            Ok(TcpStream::new(watched))
-        };
-        attempt().map_err(|error| with_context(error, format!("cannot connect to {address}")))
-    }
-
-    fn new(watched: Watched<std::net::TcpStream>) -> TcpStream {
-        let (read_timeout, write_timeout) = (Cell::new(None), Cell::new(None));
-        TcpStream { inner: Rc::new(Inner { watched, read_timeout, write_timeout }) }
+    fn connected(
+        addresses: Vec<SocketAddr>,
+        local: Option<SocketAddr>,
+        deadline: Deadline,
+    ) -> io::Result<TcpStream> {
+        Ok(TcpStream { inner: Shared::new(connect(addresses, local, deadline)?) })
     }
 
     /// Of a socket that is non-blocking already.
     pub(super) fn from_nonblocking(socket: std::net::TcpStream) -> io::Result<TcpStream> {
-        Ok(TcpStream::new(Watched::new(socket)?))
-    }
-
-    /// Takes over a connection of the standard library. It is made non-blocking.
-    ///
-    /// # Errors
-    /// If the system refuses to make it non-blocking or to watch it.
-    pub fn from_std(socket: std::net::TcpStream) -> io::Result<TcpStream> {
-        socket.set_nonblocking(true)?;
-        Self::from_nonblocking(socket)
-    }
-
-    /// Gives the connection back to the standard library, blocking again. If there are clones of this stream they keep the
-    /// same connection, which is then blocking for them, too.
-    ///
-    /// # Errors
-    /// If the system refuses to make it blocking, or to duplicate the descriptor, which is necessary if there are clones.
-    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
-        let socket = match Rc::try_unwrap(self.inner) {
-            Ok(inner) => inner.watched.into_inner(),
-            Err(shared) => shared.watched.get().try_clone()?,
-        };
-        socket.set_nonblocking(false)?;
-        Ok(socket)
-    }
-
-    #[inline]
-    fn socket(&self) -> &std::net::TcpStream {
-        self.inner.watched.get()
-    }
-
-    /// Another handle to the same connection, with the same timeouts. **Switches**: no.
-    ///
-    /// # Errors
-    /// None at present; the result is the standard library's.
-    pub fn try_clone(&self) -> io::Result<TcpStream> {
-        Ok(TcpStream { inner: self.inner.clone() })
-    }
-
-    /// The address of the peer.
-    ///
-    /// # Errors
-    /// If the connection is broken.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().peer_addr()
-    }
-
-    /// The own address.
-    ///
-    /// # Errors
-    /// If the system does not tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().local_addr()
-    }
-
-    /// Closes one direction or both. Greenlets that wait on it are woken.
-    ///
-    /// # Errors
-    /// If the connection is broken already.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket().shutdown(how)
-    }
-
-    /// Sends small pieces at once (`TCP_NODELAY`).
-    ///
-    /// # Errors
-    /// If the system refuses.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.socket().set_nodelay(nodelay)
-    }
-
-    /// Is `TCP_NODELAY` set?
-    ///
-    /// # Errors
-    /// If the system does not tell.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.socket().nodelay()
-    }
-
-    /// Sets how many routers a packet may pass.
-    ///
-    /// # Errors
-    /// If the system refuses.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.socket().set_ttl(ttl)
-    }
-
-    /// How many routers a packet may pass.
-    ///
-    /// # Errors
-    /// If the system does not tell.
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.socket().ttl()
-    }
-
-    /// The pending error of the socket, which is cleared.
-    ///
-    /// # Errors
-    /// If the system does not tell.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket().take_error()
-    }
-
-    /// Limits how long a single read may wait; `None` is for ever. It holds for all clones. A read that takes longer
-    /// fails with `TimedOut` and has read nothing.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a limit of zero, as in the standard library.
-    pub fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
-        self.inner.read_timeout.set(not_zero(limit)?);
-        Ok(())
-    }
-
-    /// Limits how long a single write may wait; `None` is for ever. It holds for all clones.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a limit of zero, as in the standard library.
-    pub fn set_write_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
-        self.inner.write_timeout.set(not_zero(limit)?);
-        Ok(())
-    }
-
-    /// The limit set by [`set_read_timeout`](Self::set_read_timeout).
-    ///
-    /// # Errors
-    /// None; the result is the standard library's.
-    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.inner.read_timeout.get())
-    }
-
-    /// The limit set by [`set_write_timeout`](Self::set_write_timeout).
-    ///
-    /// # Errors
-    /// None; the result is the standard library's.
-    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.inner.write_timeout.get())
+        Ok(TcpStream { inner: Shared::of_nonblocking(socket)? })
     }
 
     /// Reads without taking: the next read gives the same bytes.
+    ///
+    /// **Switches**: if nothing is there.
     ///
     /// # Errors
     /// As for `read`.
@@ -247,100 +140,64 @@ impl TcpStream {
         if buf.is_empty() {
             return Ok(0);
         }
-        let timeout = self.inner.read_timeout.get();
-        self.inner.watched.with(Direction::Read, timeout, |socket| socket.peek(buf))
+        self.inner.reading(|socket| socket.peek(buf))
     }
 
-    #[track_caller]
-    fn write_with(
-        &self,
-        operation: impl FnMut(&std::net::TcpStream) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        self.inner.watched.with(Direction::Write, self.inner.write_timeout.get(), operation)
+    /// What closing does with data that was not sent yet. `None`, the normal state: it is sent in the background. Zero: it is
+    /// thrown away, and the peer sees a reset. Any other time, in whole seconds: the system blocks the *whole thread* in the
+    /// drop of the last clone until it is sent, at most so long. **Switches**: no.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        socket::set_linger(self, linger)
+    }
+
+    /// What [`set_linger`](Self::set_linger) sets. **Switches**: no.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        socket::linger(self)
+    }
+
+    /// Asks the peer for a sign of life after a silence of this length, in whole seconds, so that a connection to a machine that
+    /// is gone breaks in the end (`SO_KEEPALIVE`); `None` never asks. How often it asks then is a setting of the system.
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{TcpListener, TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let stream = TcpStream::connect(listener.local_addr()?)?;
+    /// stream.set_keepalive(Some(Duration::from_secs(60)))?;
+    /// assert_eq!(stream.keepalive()?, Some(Duration::from_secs(60)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_keepalive(&self, silence: Option<Duration>) -> io::Result<()> {
+        socket::set_keepalive(self.inner.std(), silence)
+    }
+
+    /// What [`set_keepalive`](Self::set_keepalive) sets. **Switches**: no.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn keepalive(&self) -> io::Result<Option<Duration>> {
+        socket::keepalive(self.inner.std())
     }
 }
 
-fn not_zero(limit: Option<Duration>) -> io::Result<Option<Duration>> {
-    match limit {
-        Some(Duration::ZERO) => {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, "a time limit of zero would let nothing through"))
-        }
-        limit => Ok(limit),
-    }
+option_methods! { TcpStream:
+    /// Sends small pieces at once instead of waiting for more (`TCP_NODELAY`).
+    set_nodelay, nodelay: bool;
+    /// Sets how many routers a packet may pass.
+    set_ttl, ttl: u32;
 }
-
-impl Read for &TcpStream {
-    #[track_caller]
-    #[inline]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        let Inner { watched, read_timeout, .. } = &*self.inner;
-        let count = watched.with(Direction::Read, read_timeout.get(), |mut socket| socket.read(buf))?;
-        if count > 0 && count < buf.len() {
-            watched.read_short();
-        }
-        Ok(count)
-    }
-}
-
-impl Write for &TcpStream {
-    #[track_caller]
-    #[inline]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_with(|mut socket| socket.write(buf))
-    }
-
-    #[track_caller]
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_with(|mut socket| socket.write_vectored(bufs))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for TcpStream {
-    #[track_caller]
-    #[inline]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-}
-
-impl Write for TcpStream {
-    #[track_caller]
-    #[inline]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-
-    #[track_caller]
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket().as_fd()
-    }
-}
-
-impl AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket().as_raw_fd()
-    }
-}
-
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.socket(), f)
-    }
-}
+limit_methods!(TcpStream, "read", "write");
+stream_methods!(TcpStream, SocketAddr);
+socket_methods!(TcpStream, std::net::TcpStream, SocketAddr);

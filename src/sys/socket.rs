@@ -1,9 +1,12 @@
-//! Sockets as the kernel makes them: non-blocking and closed on exec from the beginning.
+//! TCP sockets as the kernel makes them, non-blocking and closed on exec from the beginning, and their options.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use rustix::net::sockopt;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 fn tcp(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -11,9 +14,14 @@ fn tcp(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Begins to connect; true if the connection is there already.
-pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<(TcpStream, bool)> {
+/// Begins to connect, from `local` if that is given; true if the connection is there already.
+pub(crate) fn begin_connect(address: SocketAddr, local: Option<SocketAddr>) -> io::Result<(TcpStream, bool)> {
     let socket = tcp(address)?;
+    if let Some(local) = local {
+        // Several attempts at once, to different addresses, may come from the same port.
+        socket.set_reuse_address(local.port() != 0)?;
+        socket.bind(&SockAddr::from(local))?;
+    }
     match socket.connect(&SockAddr::from(address)) {
         Ok(()) => Ok((socket.into(), true)),
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok((socket.into(), false)),
@@ -31,7 +39,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Lets clients connect.
 pub(crate) fn listen(bound: &TcpListener, backlog: i32) -> io::Result<()> {
-    socket2::SockRef::from(bound).listen(backlog)
+    SockRef::from(bound).listen(backlog)
 }
 
 /// Takes a connection that waits, in one system call where there is one for it.
@@ -55,4 +63,29 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
         socket.set_nonblocking(true)?;
         Ok((socket, peer))
     }
+}
+
+/// A fraction of a second counts as a second, so that it does not become nothing, which means something else.
+pub(crate) fn set_linger(socket: impl AsFd, linger: Option<Duration>) -> io::Result<()> {
+    Ok(sockopt::set_socket_linger(socket, linger)?)
+}
+
+pub(crate) fn linger(socket: impl AsFd) -> io::Result<Option<Duration>> {
+    Ok(sockopt::socket_linger(socket)?)
+}
+
+pub(crate) fn set_keepalive(socket: &TcpStream, silence: Option<Duration>) -> io::Result<()> {
+    match silence {
+        None => SockRef::from(socket).set_keepalive(false),
+        Some(silence) => {
+            let seconds = silence.as_secs().saturating_add(u64::from(silence.subsec_nanos() > 0));
+            let params = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
+            SockRef::from(socket).set_tcp_keepalive(&params)
+        }
+    }
+}
+
+pub(crate) fn keepalive(socket: &TcpStream) -> io::Result<Option<Duration>> {
+    let socket = SockRef::from(socket);
+    socket.keepalive()?.then(|| socket.tcp_keepalive_time()).transpose()
 }

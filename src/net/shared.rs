@@ -1,0 +1,184 @@
+//! What all sockets have: a registration, time limits, and clones that share both.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net as unix;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::io::Watched;
+use crate::reactor::Direction;
+
+/// `readv` takes no more pieces than this at once.
+const MOST_PIECES: usize = 1024;
+
+/// A socket of the standard library.
+pub(super) trait Std: AsFd + Sized {
+    /// If a read gives less than it was asked for, is the rest announced by an event? So it is for TCP. A read from a Unix
+    /// stream ends where descriptors were sent along, whatever lies behind.
+    const SHORT_IS_ALL: bool;
+
+    fn set_nonblocking(&self, on: bool) -> io::Result<()>;
+
+    fn duplicate(&self) -> io::Result<Self>;
+}
+
+macro_rules! std_sockets {
+    ($($type:ty, $short_is_all:literal;)*) => {$(
+        impl Std for $type {
+            const SHORT_IS_ALL: bool = $short_is_all;
+
+            fn set_nonblocking(&self, on: bool) -> io::Result<()> {
+                self.set_nonblocking(on)
+            }
+
+            fn duplicate(&self) -> io::Result<Self> {
+                self.try_clone()
+            }
+        }
+    )*};
+}
+
+std_sockets! {
+    std::net::TcpStream, true;
+    std::net::TcpListener, false;
+    std::net::UdpSocket, false;
+    unix::UnixStream, false;
+    unix::UnixListener, false;
+    unix::UnixDatagram, false;
+}
+
+/// A watched socket with its time limits, for all its clones.
+pub(super) struct Shared<S: AsFd>(Rc<Inner<S>>);
+
+struct Inner<S: AsFd> {
+    watched: Watched<S>,
+    read_timeout: Cell<Option<Duration>>,
+    write_timeout: Cell<Option<Duration>>,
+}
+
+impl<S: AsFd> Clone for Shared<S> {
+    fn clone(&self) -> Self {
+        Shared(self.0.clone())
+    }
+}
+
+impl<S: Std> Shared<S> {
+    pub(super) fn new(watched: Watched<S>) -> Self {
+        let (read_timeout, write_timeout) = (Cell::new(None), Cell::new(None));
+        Shared(Rc::new(Inner { watched, read_timeout, write_timeout }))
+    }
+
+    /// Of a socket that is non-blocking already.
+    pub(super) fn of_nonblocking(socket: S) -> io::Result<Self> {
+        Ok(Self::new(Watched::new(socket)?))
+    }
+
+    pub(super) fn from_std(socket: S) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Self::of_nonblocking(socket)
+    }
+
+    pub(super) fn into_std(self) -> io::Result<S> {
+        let socket = match Rc::try_unwrap(self.0) {
+            Ok(inner) => inner.watched.into_inner(),
+            Err(shared) => shared.watched.get().duplicate()?,
+        };
+        socket.set_nonblocking(false)?;
+        Ok(socket)
+    }
+
+    #[inline]
+    pub(super) fn std(&self) -> &S {
+        self.0.watched.get()
+    }
+
+    /// An operation that takes something in, within the time limit for reading.
+    #[track_caller]
+    #[inline]
+    pub(super) fn reading<R>(&self, operation: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
+        self.0.watched.with(Direction::Read, self.0.read_timeout.get(), operation)
+    }
+
+    /// An operation that gives something out, within the time limit for writing.
+    #[track_caller]
+    #[inline]
+    pub(super) fn writing<R>(&self, operation: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
+        self.0.watched.with(Direction::Write, self.0.write_timeout.get(), operation)
+    }
+
+    pub(super) fn read_timeout(&self) -> Option<Duration> {
+        self.0.read_timeout.get()
+    }
+
+    pub(super) fn write_timeout(&self) -> Option<Duration> {
+        self.0.write_timeout.get()
+    }
+
+    pub(super) fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.0.read_timeout.set(not_zero(limit)?);
+        Ok(())
+    }
+
+    pub(super) fn set_write_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.0.write_timeout.set(not_zero(limit)?);
+        Ok(())
+    }
+}
+
+/// Of a stream of bytes.
+impl<S: Std> Shared<S>
+where
+    for<'a> &'a S: Read + Write,
+{
+    #[track_caller]
+    #[inline]
+    pub(super) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let count = self.reading(|mut socket| socket.read(buf))?;
+        self.has_read(count, buf.len());
+        Ok(count)
+    }
+
+    #[track_caller]
+    pub(super) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let room = bufs.iter().take(MOST_PIECES).map(|buf| buf.len()).sum();
+        if room == 0 {
+            return Ok(0);
+        }
+        let count = self.reading(|mut socket| socket.read_vectored(bufs))?;
+        self.has_read(count, room);
+        Ok(count)
+    }
+
+    #[inline]
+    fn has_read(&self, count: usize, room: usize) {
+        if S::SHORT_IS_ALL && count > 0 && count < room {
+            self.0.watched.read_short();
+        }
+    }
+
+    #[track_caller]
+    #[inline]
+    pub(super) fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.writing(|mut socket| socket.write(buf))
+    }
+
+    #[track_caller]
+    pub(super) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.writing(|mut socket| socket.write_vectored(bufs))
+    }
+}
+
+/// As the standard library has it.
+pub(super) fn not_zero(limit: Option<Duration>) -> io::Result<Option<Duration>> {
+    match limit {
+        Some(Duration::ZERO) => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "a time limit of zero would let nothing through"))
+        }
+        limit => Ok(limit),
+    }
+}
