@@ -10,3 +10,4 @@ pub(crate) mod shared;
 pub(crate) mod socket;
 pub(crate) mod thread;
 pub(crate) mod time;
+pub(crate) mod unix_socket;

@@ -1,0 +1,232 @@
+//! UDP.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use super::ToSocketAddrs;
+use super::methods::{limit_methods, option_methods, socket_methods};
+use super::shared::Shared;
+use crate::io::with_context;
+
+/// A UDP socket: `std::net::UdpSocket`, but only the greenlet waits.
+///
+/// What is there is received by one system call, and sending hardly ever waits. One greenlet can receive while another sends. A
+/// datagram that is longer than the place for it is cut. A greenlet that never has to wait lets the others run after a number
+/// of datagrams.
+///
+/// **Switches**: receiving, and sending while the system has no room. In a destructor run by a panic or a kill they return an
+/// error instead.
+///
+/// # Examples
+/// ```
+/// use greenloop::{net::UdpSocket, spawn};
+///
+/// let server = UdpSocket::bind("127.0.0.1:0")?;
+/// let address = server.local_addr()?;
+/// let echo = spawn(move || -> std::io::Result<()> {
+///     let mut place = [0; 1500];
+///     let (count, from) = server.recv_from(&mut place)?;
+///     server.send_to(&place[..count], from).map(drop)
+/// });
+/// let client = UdpSocket::bind("127.0.0.1:0")?;
+/// client.connect(address)?;
+/// client.send(b"hello")?;
+/// let mut place = [0; 8];
+/// let count = client.recv(&mut place)?;
+/// assert_eq!(&place[..count], b"hello");
+/// # echo.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct UdpSocket {
+    inner: Shared<std::net::UdpSocket>,
+}
+
+impl UdpSocket {
+    /// A socket with the first of the addresses that can be had; `0.0.0.0:0` or `[::]:0` is any.
+    ///
+    /// **Switches**: only to look a name up.
+    ///
+    /// # Errors
+    /// That of the last address tried, which its text names; that the name cannot be resolved.
+    #[track_caller]
+    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<UdpSocket> {
+        let bind = |address| UdpSocket::from_std(std::net::UdpSocket::bind(address)?);
+        first("bind a UDP socket to", addr, bind)
+    }
+
+    /// From now on sends to this address only, and receives only from there. No packet is sent by it.
+    ///
+    /// **Switches**: only to look a name up.
+    ///
+    /// # Errors
+    /// That of the last address tried, which its text names; that the name cannot be resolved. If the peer's system says that
+    /// nobody listens there, a later call has that as its error.
+    #[track_caller]
+    pub fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
+        first("connect a UDP socket to", addr, |address| self.inner.std().connect(address))
+    }
+
+    /// Waits for a datagram; gives its length and who has sent it.
+    ///
+    /// **Switches**: if none is there.
+    ///
+    /// # Errors
+    /// `TimedOut` if the limit for reading has passed; if the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    ///
+    /// let (a, b) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// a.send_to(b"hello", b.local_addr()?)?;
+    /// let mut place = [0; 1500];
+    /// assert_eq!(b.recv_from(&mut place)?, (5, a.local_addr()?));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.inner.reading(|socket| socket.recv_from(buf))
+    }
+
+    /// [`recv_from`](Self::recv_from) without taking: the next call gets the same datagram.
+    ///
+    /// **Switches**: if none is there.
+    ///
+    /// # Errors
+    /// As for `recv_from`.
+    #[track_caller]
+    pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.inner.reading(|socket| socket.peek_from(buf))
+    }
+
+    /// Sends a datagram to the first of the addresses.
+    ///
+    /// **Switches**: if the system has no room for it, and to look a name up.
+    ///
+    /// # Errors
+    /// If the system refuses, for example because it is too long; the text names the address. `TimedOut` if the limit for writing has
+    /// passed. That the name cannot be resolved.
+    #[track_caller]
+    pub fn send_to(&self, buf: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
+        let Some(&to) = addr.to_socket_addrs()?.first() else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to send to"));
+        };
+        self.inner
+            .writing(|socket| socket.send_to(buf, to))
+            .map_err(|error| with_context(error, format!("cannot send to {to}")))
+    }
+
+    /// Waits for a datagram of the peer that the socket is [connected](Self::connect) to.
+    ///
+    /// **Switches**: if none is there.
+    ///
+    /// # Errors
+    /// As for [`recv_from`](Self::recv_from); `ConnectionRefused` if nobody listens at the peer's address.
+    #[track_caller]
+    #[inline]
+    pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.reading(|socket| socket.recv(buf))
+    }
+
+    /// [`recv`](Self::recv) without taking: the next call gets the same datagram.
+    ///
+    /// **Switches**: if none is there.
+    ///
+    /// # Errors
+    /// As for `recv`.
+    #[track_caller]
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.reading(|socket| socket.peek(buf))
+    }
+
+    /// Sends a datagram to the peer that the socket is [connected](Self::connect) to.
+    ///
+    /// **Switches**: if the system has no room for it.
+    ///
+    /// # Errors
+    /// If the socket is not connected, or the system refuses; `ConnectionRefused` if an earlier datagram was. `TimedOut` if the limit
+    /// for writing has passed.
+    #[track_caller]
+    #[inline]
+    pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.inner.writing(|socket| socket.send(buf))
+    }
+
+    /// The peer that the socket is connected to. **Switches**: no.
+    ///
+    /// # Errors
+    /// If it is not connected.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.std().peer_addr()
+    }
+
+    /// Becomes a member of a multicast group, at the interface with this address (`0.0.0.0` lets the system choose).
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// If the address is none of a group, or the system refuses.
+    pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
+        self.inner.std().join_multicast_v4(group, interface)
+    }
+
+    /// Becomes a member of a multicast group, at the interface with this number (0 lets the system choose). **Switches**: no.
+    ///
+    /// # Errors
+    /// If the address is none of a group, or the system refuses.
+    pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.inner.std().join_multicast_v6(group, interface)
+    }
+
+    /// Ends what [`join_multicast_v4`](Self::join_multicast_v4) has begun. **Switches**: no.
+    ///
+    /// # Errors
+    /// If the socket is no member.
+    pub fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
+        self.inner.std().leave_multicast_v4(group, interface)
+    }
+
+    /// Ends what [`join_multicast_v6`](Self::join_multicast_v6) has begun. **Switches**: no.
+    ///
+    /// # Errors
+    /// If the socket is no member.
+    pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.inner.std().leave_multicast_v6(group, interface)
+    }
+}
+
+option_methods! { UdpSocket:
+    /// Allows to send to broadcast addresses (`SO_BROADCAST`).
+    set_broadcast, broadcast: bool;
+    /// Sets how many routers a packet may pass.
+    set_ttl, ttl: u32;
+    /// Gives what is sent to an IPv4 group to its members on this machine, too.
+    set_multicast_loop_v4, multicast_loop_v4: bool;
+    /// Gives what is sent to an IPv6 group to its members on this machine, too.
+    set_multicast_loop_v6, multicast_loop_v6: bool;
+    /// Sets how many routers a packet to an IPv4 group may pass; 1 unless it is set.
+    set_multicast_ttl_v4, multicast_ttl_v4: u32;
+}
+limit_methods!(UdpSocket, "receive", "send");
+socket_methods!(UdpSocket, std::net::UdpSocket, SocketAddr);
+
+/// The first of the addresses with which `attempt` succeeds.
+fn first<T>(
+    what: &str,
+    addr: impl ToSocketAddrs,
+    attempt: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut last = None;
+    for address in addr.to_socket_addrs()? {
+        match attempt(address) {
+            Ok(done) => return Ok(done),
+            Err(error) => last = Some(with_context(error, format!("cannot {what} {address}"))),
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("there is no address to {what}"))
+    }))
+}
