@@ -83,6 +83,11 @@ impl<T: AsFd> Watched<T> {
         self.source.read_short();
     }
 
+    /// Something has changed of which there may be no event: wakes whoever waits, to try again.
+    pub(crate) fn look_again(&self) {
+        self.source.look_again();
+    }
+
     #[track_caller]
     fn wait(&self, direction: Direction, deadline: Deadline) -> io::Result<()> {
         let object = Object::Descriptor(self.get().as_fd().as_raw_fd());

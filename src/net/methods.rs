@@ -127,7 +127,9 @@ macro_rules! stream_methods {
             /// # Errors
             /// If the connection is broken already.
             pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-                self.inner.std().shutdown(how)
+                self.inner.std().shutdown(how)?;
+                self.inner.was_shut_down(how);
+                Ok(())
             }
         }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net as unix;
 use std::rc::Rc;
@@ -56,6 +57,8 @@ struct Inner<S: AsFd> {
     watched: Watched<S>,
     read_timeout: Cell<Option<Duration>>,
     write_timeout: Cell<Option<Duration>>,
+    /// Nothing is to be received any more.
+    is_deaf: Cell<bool>,
 }
 
 impl<S: AsFd> Clone for Shared<S> {
@@ -67,7 +70,7 @@ impl<S: AsFd> Clone for Shared<S> {
 impl<S: Std> Shared<S> {
     pub(super) fn new(watched: Watched<S>) -> Self {
         let (read_timeout, write_timeout) = (Cell::new(None), Cell::new(None));
-        Shared(Rc::new(Inner { watched, read_timeout, write_timeout }))
+        Shared(Rc::new(Inner { watched, read_timeout, write_timeout, is_deaf: Cell::new(false) }))
     }
 
     /// Of a socket that is non-blocking already.
@@ -106,6 +109,19 @@ impl<S: Std> Shared<S> {
     #[inline]
     pub(super) fn writing<R>(&self, operation: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
         self.0.watched.with(Direction::Write, self.0.write_timeout.get(), operation)
+    }
+
+    /// Tells who waits of a `shutdown` that has happened: the kernel does not always.
+    pub(super) fn was_shut_down(&self, how: Shutdown) {
+        if how != Shutdown::Write {
+            self.0.is_deaf.set(true);
+        }
+        self.0.watched.look_again();
+    }
+
+    /// Has its reading side been shut down?
+    pub(super) fn is_deaf(&self) -> bool {
+        self.0.is_deaf.get()
     }
 
     pub(super) fn read_timeout(&self) -> Option<Duration> {

@@ -104,7 +104,7 @@ impl UnixDatagram {
     #[track_caller]
     #[inline]
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, unix::SocketAddr)> {
-        self.inner.reading(|socket| socket.recv_from(buf))
+        self.receiving(|socket| socket.recv_from(buf), || Ok((0, unix_socket::unnamed()?)))
     }
 
     /// [`recv_from`](Self::recv_from) without taking: the next call gets the same datagram.
@@ -115,7 +115,7 @@ impl UnixDatagram {
     /// As for `recv_from`.
     #[track_caller]
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, unix::SocketAddr)> {
-        self.inner.reading(|socket| unix_socket::peek_from(socket, buf))
+        self.receiving(|socket| unix_socket::peek_from(socket, buf), || Ok((0, unix_socket::unnamed()?)))
     }
 
     /// Waits for a datagram; gives its length.
@@ -127,7 +127,7 @@ impl UnixDatagram {
     #[track_caller]
     #[inline]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.inner.reading(|socket| socket.recv(buf))
+        self.receiving(|socket| socket.recv(buf), || Ok(0))
     }
 
     /// [`recv`](Self::recv) without taking: the next call gets the same datagram.
@@ -138,7 +138,7 @@ impl UnixDatagram {
     /// As for `recv`.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.inner.reading(|socket| unix_socket::peek(socket, buf))
+        self.receiving(|socket| unix_socket::peek(socket, buf), || Ok(0))
     }
 
     /// Sends a datagram to the peer that the socket is connected to.
@@ -179,6 +179,21 @@ impl UnixDatagram {
             .map_err(|error| with_context(error, format!("cannot send to {address:?}")))
     }
 
+    /// A receiver whose reading side was shut down gets an empty datagram. A blocking socket does so by itself, a non-blocking one
+    /// says that it would block.
+    #[track_caller]
+    #[inline]
+    fn receiving<R>(
+        &self,
+        mut receive: impl FnMut(&unix::UnixDatagram) -> io::Result<R>,
+        nothing: impl Fn() -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.inner.reading(|socket| match receive(socket) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.inner.is_deaf() => nothing(),
+            done => done,
+        })
+    }
+
     /// No event tells a sender that is not connected to its receiver of room there.
     #[track_caller]
     fn send_patiently(&self, send: impl Fn(&unix::UnixDatagram) -> io::Result<usize>) -> io::Result<usize> {
@@ -194,12 +209,15 @@ impl UnixDatagram {
         self.inner.std().peer_addr()
     }
 
-    /// Closes one direction or both. Greenlets that wait on it are woken. **Switches**: no.
+    /// Closes one direction or both. Greenlets that wait on it are woken: receivers get an empty datagram when nothing else is left.
+    /// **Switches**: no.
     ///
     /// # Errors
     /// If the socket is not connected.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.inner.std().shutdown(how)
+        self.inner.std().shutdown(how)?;
+        self.inner.was_shut_down(how);
+        Ok(())
     }
 }
 

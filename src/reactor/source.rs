@@ -74,6 +74,12 @@ impl Source {
         }
     }
 
+    /// Whoever waits shall try again, whatever events say.
+    pub(crate) fn look_again(&self) {
+        self.read.set_ready();
+        self.write.set_ready();
+    }
+
     /// Takes the place of the one who waits for `direction`; gives back the task that has it already.
     pub(crate) fn begin(&self, direction: Direction, task: Rc<Task>) -> Result<(), Rc<Task>> {
         let mut waiter = self.side(direction).waiter.borrow_mut();

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 
-use rustix::net::{RecvFlags, SocketAddrAny, SocketAddrUnix};
+use rustix::net::{AddressFamily, RecvFlags, SocketAddrAny};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Begins to connect; true if the connection is there already. `WouldBlock` if the listener's queue is full: then nothing
@@ -64,14 +64,25 @@ pub(crate) fn peek_from(socket: &UnixDatagram, buf: &mut [u8]) -> io::Result<(us
     Ok((count, address(from)?))
 }
 
-/// In the form of the standard library. The kernel gives none for a socket without a name.
+/// The address of a socket without a name.
+pub(crate) fn unnamed() -> io::Result<SocketAddr> {
+    SocketAddr::from_pathname("")
+}
+
+/// In the form of the standard library, which has none for a path of the greatest length: that is left out.
 fn address(given: Option<SocketAddrAny>) -> io::Result<SocketAddr> {
-    let Some(unix) = given.and_then(|given| SocketAddrUnix::try_from(given).ok()) else {
-        return SocketAddr::from_pathname("");
+    let Some(given) = given.filter(|given| given.address_family() == AddressFamily::UNIX) else {
+        return unnamed();
     };
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(name) = unix.abstract_name() {
-        return <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name);
+    // SAFETY: `given` owns so many bytes, which the kernel has written, and outlives the slice.
+    let bytes = unsafe { std::slice::from_raw_parts(given.as_ptr().cast::<u8>(), given.addr_len() as usize) };
+    match bytes.get(std::mem::offset_of!(libc::sockaddr_un, sun_path)..) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Some([0, name @ ..]) => <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name),
+        Some(path @ [1..=255, ..]) => {
+            let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
+            SocketAddr::from_pathname(OsStr::from_bytes(&path[..end])).or_else(|_| unnamed())
+        }
+        _ => unnamed(),
     }
-    SocketAddr::from_pathname(OsStr::from_bytes(unix.path_bytes().unwrap_or_default()))
 }

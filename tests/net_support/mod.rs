@@ -200,6 +200,13 @@ impl Mute {
     pub(crate) fn address(&self) -> std::net::SocketAddr {
         self.listener.local_addr().unwrap()
     }
+
+    /// From now on the next attempts of a client succeed.
+    pub(crate) fn make_room(&self) {
+        for _ in &self._queued {
+            self.listener.accept().unwrap();
+        }
+    }
 }
 
 /// Allows this process as many descriptors as it may have.
