@@ -63,7 +63,7 @@ fn until(happened: impl Fn() -> bool) {
 // SV02, SV23
 #[test]
 fn clients_are_refused_before_the_start_and_after_the_stop() {
-    let builder = StreamServer::bind("127.0.0.1:0").unwrap().backlog(20);
+    let builder = StreamServer::options().backlog(20).bind("127.0.0.1:0").unwrap();
     let address = builder.local_addr().unwrap();
     assert_ne!(address.port(), 0);
     let server = builder.handle(next_byte);

@@ -6,8 +6,8 @@ use super::connection::serve_connection;
 use super::limits::Limits;
 use super::response::Handler;
 use super::transport::Transport;
-use crate::net::{TcpStream, ToSocketAddrs};
-use crate::server::{Builder, StreamServer};
+use crate::net::TcpStream;
+use crate::server::{Builder, Serve, StreamServer, ToListenAddrs};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -38,8 +38,25 @@ impl Server {
     ///
     /// # Errors
     /// Those of resolving and binding the address.
-    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Server> {
-        Ok(Server { builder: StreamServer::bind(addr)?, config: Config::default() })
+    pub fn bind(addr: impl ToListenAddrs) -> io::Result<Server> {
+        Ok(Server::from_builder(StreamServer::bind(addr)?))
+    }
+
+    /// A server with the socket and the settings of a stream server's builder: on a listener that exists already, with
+    /// options of the socket, in a pool.
+    ///
+    /// ```
+    /// use greenloop::{http, server::StreamServer};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let options = StreamServer::options().backlog(64);
+    /// let server = http::Server::from_builder(options.bind("127.0.0.1:0")?);
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_builder(builder: Builder) -> Server {
+        Server { builder, config: Config::default() }
     }
 
     /// Sets what a connection may cost.
@@ -153,6 +170,21 @@ impl RunningServer {
     /// Those of `getsockname`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.server.local_addr()
+    }
+}
+
+impl Serve for RunningServer {
+    /// It has been.
+    fn start(&self) -> io::Result<()> {
+        self.server.start()
+    }
+
+    fn serve_forever(&self) -> io::Result<()> {
+        self.serve_forever()
+    }
+
+    fn stop(&self, grace: Duration) {
+        self.stop(grace);
     }
 }
 

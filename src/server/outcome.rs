@@ -1,27 +1,27 @@
 //! What a connection's handler may return.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 
 /// The end of a handler: nothing, or a `Result`.
 ///
 /// An error is reported on standard error, once, unless it only says that the peer has gone: that is its right.
 pub trait Outcome {
     /// Reports what has to be reported. Called by the server.
-    fn conclude(self, peer: SocketAddr);
+    fn conclude(self, peer: &dyn fmt::Debug);
 }
 
 impl Outcome for () {
-    fn conclude(self, _: SocketAddr) {}
+    fn conclude(self, _: &dyn fmt::Debug) {}
 }
 
 impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
-    fn conclude(self, peer: SocketAddr) {
+    fn conclude(self, peer: &dyn fmt::Debug) {
         if let Err(error) = self {
             let error = error.into();
             if !error.downcast_ref().is_some_and(is_gone) {
-                eprintln!("greenloop: the handler of the connection from {peer} failed: {error}");
+                eprintln!("greenloop: the handler of the connection from {peer:?} failed: {error}");
             }
         }
     }

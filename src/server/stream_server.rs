@@ -1,26 +1,19 @@
-//! A server for TCP connections.
+//! A server for connections.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Outcome;
-use super::accept::accept_connections;
-use crate::event::Event;
-use crate::greenlet::{self, Handle};
-use crate::net::{BACKLOG, TcpListener, TcpStream, ToSocketAddrs, first_bound, listen_error};
+use super::life::{Life, MAX_ACCEPT, Open, Stage};
+use super::{Listener, Outcome, Serve};
+use crate::net::TcpListener;
 use crate::pool::Pool;
-use crate::sys::socket;
 
-/// A handler for connections of any kind, its outcome concluded.
-type Handler = Rc<dyn Fn(TcpStream, SocketAddr)>;
-
-/// Accepts TCP connections and runs a handler for each in a greenlet of its own.
+/// Accepts connections and runs a handler for each in a greenlet of its own.
 ///
-/// It is a handle: clones are the same server.
+/// It is a handle: clones are the same server, which goes on when all are dropped. Unless another [`Listener`] is given to it, it is
+/// for TCP.
 ///
 /// # Examples
 /// ```
@@ -38,83 +31,99 @@ type Handler = Rc<dyn Fn(TcpStream, SocketAddr)>;
 /// server.stop(Duration::from_secs(1));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone)]
-pub struct StreamServer {
-    inner: Rc<Inner>,
+pub struct StreamServer<L: Listener = TcpListener> {
+    life: Rc<Life<L>>,
 }
 
-pub(super) struct Inner {
-    pub(super) handler: Handler,
-    /// The greenlets of the handlers.
-    pub(super) connections: Pool,
-    backlog: i32,
-    address: SocketAddr,
-    /// The bound socket until the start.
-    bound: RefCell<Option<std::net::TcpListener>>,
-    acceptor: RefCell<Option<Handle>>,
-    ended: Event,
-    /// Why the acceptor has given up.
-    failure: Cell<Option<io::Error>>,
-}
-
-/// A bound address and the settings of the server to come.
+/// The address or the listener of a server to come, and its settings.
 #[must_use = "a server begins with `handle`"]
-pub struct Builder {
-    bound: std::net::TcpListener,
-    address: SocketAddr,
-    backlog: i32,
+pub struct Builder<L: Listener = TcpListener> {
+    stage: Stage<L>,
+    address: L::Addr,
     connections: Pool,
+    max_accept: u32,
 }
 
-impl StreamServer {
-    /// Takes an address for a server. Clients are refused until it starts.
+impl<L: Listener> StreamServer<L> {
+    /// Begins a server on a listener that exists already. Its clients connect at once, and wait until the server starts.
+    /// [`stop`](Self::stop) closes it.
     ///
-    /// **Switches**: only to look a name up.
+    /// What is said of a socket before it listens, such as its backlog, has been said:
+    /// ```compile_fail
+    /// # use greenloop::{net::TcpListener, server::StreamServer};
+    /// let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let _ = StreamServer::from_listener(listener).unwrap().backlog(5);
+    /// ```
     ///
     /// # Errors
-    /// If the address cannot be had; the text names it.
-    #[track_caller]
-    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Builder> {
-        let bound = first_bound(addr, socket::bind)?;
-        let address = bound.local_addr()?;
-        Ok(Builder { bound, address, backlog: BACKLOG, connections: Pool::new(usize::MAX) })
+    /// If the listener does not know its address. It is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::TcpListener, server::StreamServer};
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let server = StreamServer::from_listener(listener)?.handle(|_, _| ());
+    /// server.start()?;
+    /// server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_listener(listener: L) -> io::Result<Builder<L>> {
+        let address = listener.local_addr()?;
+        Ok(Builder::new(Stage::Given(Rc::new(listener)), address))
     }
 
-    /// Listens, and begins to accept when the current greenlet blocks. Does nothing if it has started already.
+    /// Listens, and begins to accept when the current greenlet blocks. Does nothing if it accepts already. A server that has
+    /// [stopped accepting](Self::stop_accepting) accepts again.
     ///
     /// **Switches**: no.
     ///
     /// # Errors
-    /// If the address is in use, or the server was stopped: then a new one is needed.
+    /// If the address is in use, which can be tried again; or the server was stopped: then a new one is needed.
     pub fn start(&self) -> io::Result<()> {
-        let inner = &self.inner;
-        if inner.acceptor.borrow().is_some() {
-            return Ok(());
-        }
-        // The address stays taken if this fails, for another attempt.
-        let bound = inner.bound.take();
-        let Some(listener) = bound else {
-            let text =
-                format!("the server on {} was stopped and cannot start again; bind a new one", inner.address);
-            return Err(io::Error::new(io::ErrorKind::NotConnected, text));
-        };
-        if let Err(error) = socket::listen(&listener, inner.backlog) {
-            inner.bound.replace(Some(listener));
-            return Err(listen_error(error, inner.address));
-        }
-        let listener = TcpListener::from_std(listener).map_err(|error| listen_error(error, inner.address))?;
-        let server = inner.clone();
-        let acceptor = greenlet::Builder::new().name("acceptor").spawn(move || {
-            let failure = accept_connections(&server, &listener);
-            server.failure.set(Some(failure));
-            server.acceptor.take();
-            server.ended.set();
-        })?;
-        *inner.acceptor.borrow_mut() = Some(acceptor.handle());
-        Ok(())
+        self.life.start()
+    }
+
+    /// Takes no more connections for now: when this returns, no further handler starts. New clients wait in the kernel's queue, handlers
+    /// that run go on.
+    ///
+    /// **Switches**: if it accepts.
+    ///
+    /// # Examples
+    /// ```
+    /// # use greenloop::{net::TcpStream, server::StreamServer};
+    /// # use std::{io::{Read, Write}, time::Duration};
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|mut socket, _| socket.write_all(b"hello"));
+    /// server.start()?;
+    /// server.stop_accepting();
+    /// let mut client = TcpStream::connect(server.local_addr()?)?; // waits
+    /// assert!(server.is_started() && !server.is_accepting());
+    /// server.start_accepting()?;
+    /// let mut text = String::new();
+    /// client.read_to_string(&mut text)?;
+    /// assert_eq!(text, "hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn stop_accepting(&self) {
+        self.life.stop_accepting();
+    }
+
+    /// Accepts again. Does nothing if it accepts already.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// If it has not been started, or was stopped.
+    pub fn start_accepting(&self) -> io::Result<()> {
+        self.life.start_accepting()
     }
 
     /// Starts if that has not happened yet, and waits until the server is stopped.
+    ///
+    /// If this call is itself interrupted, by a kill or a timeout around it, it stops the server: clients are refused at once,
+    /// and the handlers have one second to finish.
     ///
     /// **Switches**: yes.
     ///
@@ -122,113 +131,128 @@ impl StreamServer {
     /// As [`start`](Self::start); or why the listener has become useless.
     #[track_caller]
     pub fn serve_forever(&self) -> io::Result<()> {
-        self.start()?;
-        self.inner.ended.wait();
-        self.inner.failure.take().map_or(Ok(()), Err)
+        self.life.serve_forever()
     }
 
-    /// Stops listening at once, gives the running handlers `grace` to finish, then kills the rest and waits until they are dead.
+    /// Stops listening at once, gives the running handlers `grace` to finish, then kills the rest and waits until they are dead, at
+    /// most for another second: one inside a [`shield`](crate::shield) may take longer, and is left to itself.
     ///
     /// Stopping twice, or before the start, is harmless. If this call is itself interrupted, by a timeout around it or a
-    /// kill, the server is stopped nevertheless, and its handlers are left to themselves.
+    /// kill, the server is stopped nevertheless, and its handlers are left to themselves. A handler that stops its own server
+    /// is not waited for, and not killed.
     ///
     /// **Switches**: if there is something to wait for.
     #[track_caller]
     pub fn stop(&self, grace: Duration) {
-        /// Also if the wait for the handlers is interrupted: clients are refused from now on.
-        struct Ended<'a>(&'a Event);
-        impl Drop for Ended<'_> {
-            fn drop(&mut self) {
-                self.0.set();
-            }
-        }
-        let inner = &self.inner;
-        let _ended = Ended(&inner.ended);
-        inner.bound.take();
-        let acceptor = inner.acceptor.take();
-        if let Some(acceptor) = acceptor {
-            acceptor.kill();
-        }
-        if !inner.connections.join_timeout(grace) {
-            inner.connections.kill();
-        }
+        self.life.stop(grace);
     }
 
-    /// Does it accept connections?
+    /// Has it been started, and neither stopped nor lost its listener?
     pub fn is_started(&self) -> bool {
-        self.inner.acceptor.borrow().is_some()
+        self.life.is_started()
+    }
+
+    /// Does it accept connections, or will as soon as fewer are being handled?
+    pub fn is_accepting(&self) -> bool {
+        self.is_started() && self.life.accepts()
     }
 
     /// The address it listens on, with the port that was chosen if 0 was asked for.
     ///
     /// # Errors
     /// None at present; the result is the standard library's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.inner.address)
+    pub fn local_addr(&self) -> io::Result<L::Addr> {
+        Ok(self.life.address.clone())
     }
 
-    /// How many connections are being handled.
+    /// How many connections are being handled; with those of other servers if the [pool](Builder::pool) is theirs as well.
     pub fn connections(&self) -> usize {
-        self.inner.connections.len()
+        self.life.connections.len()
     }
 }
 
 impl Builder {
-    /// How many connections may wait in the kernel to be accepted; 4096 unless this is called.
-    pub fn backlog(self, backlog: i32) -> Builder {
-        Builder { backlog, ..self }
+    /// An address that `open` listens on.
+    pub(super) fn bound(open: Open<TcpListener>, address: std::net::SocketAddr) -> Builder {
+        Builder::new(Stage::Bound(open), address)
+    }
+}
+
+impl<L: Listener> Builder<L> {
+    fn new(stage: Stage<L>, address: L::Addr) -> Builder<L> {
+        Builder { stage, address, connections: Pool::new(usize::MAX), max_accept: MAX_ACCEPT }
     }
 
     /// How many connections are handled at a time. Further clients wait in the kernel's queue.
-    pub fn max_connections(self, limit: usize) -> Builder {
+    pub fn max_connections(self, limit: usize) -> Builder<L> {
         self.pool(Pool::new(limit))
     }
 
     /// Runs the handlers in this pool, for example together with those of another server. Stopping this server ends all
     /// that is in it.
-    pub fn pool(self, pool: Pool) -> Builder {
+    pub fn pool(self, pool: Pool) -> Builder<L> {
         Builder { connections: pool, ..self }
+    }
+
+    /// How many connections are accepted before other greenlets get a turn; 100 unless this is called.
+    ///
+    /// # Panics
+    /// If it is 0. The listener is closed.
+    #[track_caller]
+    pub fn max_accept(self, count: u32) -> Builder<L> {
+        assert!(count > 0, "max_accept(0) would accept nobody; 1 lets the others run after each connection");
+        Builder { max_accept: count, ..self }
     }
 
     /// The address, with the port that was chosen if 0 was asked for.
     ///
     /// # Errors
     /// None at present; the result is the standard library's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
+    pub fn local_addr(&self) -> io::Result<L::Addr> {
+        Ok(self.address.clone())
     }
 
     /// The server that runs `handler` for each connection. It may return `()` or a `Result`; an error is reported on
     /// standard error unless it only says that the peer has gone. The connection is closed when the handler drops it.
-    pub fn handle<F, R>(self, handler: F) -> StreamServer
+    pub fn handle<F, R>(self, handler: F) -> StreamServer<L>
     where
-        F: Fn(TcpStream, SocketAddr) -> R + 'static,
+        F: Fn(L::Stream, L::Addr) -> R + 'static,
         R: Outcome,
     {
-        StreamServer {
-            inner: Rc::new(Inner {
-                handler: Rc::new(move |socket, peer| handler(socket, peer).conclude(peer)),
-                connections: self.connections,
-                backlog: self.backlog,
-                address: self.address,
-                bound: RefCell::new(Some(self.bound)),
-                acceptor: RefCell::new(None),
-                ended: Event::new(),
-                failure: Cell::new(None),
-            }),
-        }
+        let handler = move |stream, peer: L::Addr| handler(stream, peer.clone()).conclude(&peer);
+        let settings = (self.connections, self.max_accept);
+        StreamServer { life: Life::new(self.stage, self.address, settings, Rc::new(handler)) }
     }
 }
 
-impl fmt::Debug for StreamServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.is_started() { "started" } else { "not started" };
-        write!(f, "StreamServer({}, {state}, {} connections)", self.inner.address, self.connections())
+impl<L: Listener> Serve for StreamServer<L> {
+    fn start(&self) -> io::Result<()> {
+        self.start()
+    }
+
+    fn serve_forever(&self) -> io::Result<()> {
+        self.serve_forever()
+    }
+
+    fn stop(&self, grace: Duration) {
+        self.stop(grace);
     }
 }
 
-impl fmt::Debug for Builder {
+impl<L: Listener> Clone for StreamServer<L> {
+    fn clone(&self) -> StreamServer<L> {
+        StreamServer { life: self.life.clone() }
+    }
+}
+
+impl<L: Listener> fmt::Debug for StreamServer<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Builder({})", self.address)
+        write!(f, "StreamServer({:?})", self.life)
+    }
+}
+
+impl<L: Listener> fmt::Debug for Builder<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Builder({:?})", self.address)
     }
 }

@@ -4,6 +4,7 @@
 mod altstack;
 pub(crate) mod driver;
 pub(crate) mod limits;
+pub(crate) mod listen;
 pub(crate) mod memory;
 pub(crate) mod overflow;
 pub(crate) mod shared;

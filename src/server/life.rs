@@ -1,0 +1,234 @@
+//! The life of a server, whatever it serves.
+//!
+//! ```text
+//!   bound ───┐ start                stop_accepting
+//!            ├──────▶ accepting ─────────────────────▶ paused ──┐
+//!   given ───┘            │  ▲                           │      │ stop
+//!     │                   │  └──── start_accepting ──────┘      │
+//!     └── stop ───────────┴──── stop, or the listener breaks ───┴──▶ stopped
+//! ```
+//!
+//! A server that is *bound* has an address and refuses clients; one that was *given* a listener lets the kernel queue them, as
+//! does one that is *paused*. While it accepts, one greenlet, the acceptor, has the listener; it is killed to end
+//! that. The handlers run in a pool and do not care what becomes of the server until `stop` runs out of patience.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Listener;
+use super::accept::accept_connections;
+use crate::event::Event;
+use crate::greenlet::{self, Builder, Handle};
+use crate::pool::Pool;
+
+/// gevent's: as many connections are accepted before the others get a turn.
+pub(super) const MAX_ACCEPT: u32 = 100;
+/// gevent's: a server that is stopped without a word about its handlers lets them finish for so long.
+pub(super) const USUAL_GRACE: Duration = Duration::from_secs(1);
+/// gevent's: so long a stop waits for the end of handlers that it has killed.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// What takes a connection and who it is from.
+pub(super) type Handler<L> = Rc<dyn Fn(<L as Listener>::Stream, <L as Listener>::Addr)>;
+/// Begins to listen. If it fails it may be tried again.
+pub(super) type Open<L> = Box<dyn Fn() -> io::Result<L>>;
+type Connection<L> = (<L as Listener>::Stream, <L as Listener>::Addr);
+
+pub(super) struct Life<L: Listener> {
+    pub(super) handler: Handler<L>,
+    /// The greenlets of the handlers.
+    pub(super) connections: Pool,
+    pub(super) max_accept: u32,
+    pub(super) address: L::Addr,
+    stage: RefCell<Stage<L>>,
+    accepts: Cell<bool>,
+    /// Accepted when the pool had become full, and not yet handled.
+    pub(super) left_over: Cell<Option<Connection<L>>>,
+    ended: Event,
+    /// Why the acceptor has given up.
+    failure: Cell<Option<io::Error>>,
+}
+
+pub(super) enum Stage<L> {
+    Bound(Open<L>),
+    Given(Rc<L>),
+    /// The last acceptor is there even when it was killed, so that the next one can wait for its end.
+    Started {
+        listener: Rc<L>,
+        acceptor: Option<Handle>,
+    },
+    Stopped,
+}
+
+impl<L: Listener> Life<L> {
+    pub(super) fn new(
+        stage: Stage<L>,
+        address: L::Addr,
+        (connections, max_accept): (Pool, u32),
+        handler: Handler<L>,
+    ) -> Rc<Life<L>> {
+        Rc::new(Life {
+            handler,
+            connections,
+            max_accept,
+            address,
+            stage: RefCell::new(stage),
+            accepts: Cell::new(false),
+            left_over: Cell::new(None),
+            ended: Event::new(),
+            failure: Cell::new(None),
+        })
+    }
+
+    /// Has it been started, and not stopped?
+    pub(super) fn is_started(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Started { .. })
+    }
+
+    /// Does it want connections?
+    pub(super) fn accepts(&self) -> bool {
+        self.accepts.get()
+    }
+
+    pub(super) fn start(self: &Rc<Self>) -> io::Result<()> {
+        let opened = match &*self.stage.borrow() {
+            Stage::Bound(open) => Some(Rc::new(open()?)),
+            Stage::Given(listener) => Some(listener.clone()),
+            Stage::Started { .. } | Stage::Stopped => None,
+        };
+        if let Some(listener) = opened {
+            drop(self.stage.replace(Stage::Started { listener, acceptor: None }));
+        }
+        self.start_accepting()
+    }
+
+    pub(super) fn start_accepting(self: &Rc<Self>) -> io::Result<()> {
+        let (listener, previous) = match &*self.stage.borrow() {
+            Stage::Started { acceptor: Some(acceptor), .. } if self.accepts() && !acceptor.is_finished() => {
+                return Ok(());
+            }
+            Stage::Started { listener, acceptor } => (listener.clone(), acceptor.clone()),
+            Stage::Stopped => {
+                return Err(self.cannot("was stopped and cannot start again; bind a new one"));
+            }
+            Stage::Bound(_) | Stage::Given(_) => {
+                return Err(self.cannot("is not started, so it cannot accept; call `start`"));
+            }
+        };
+        let life = self.clone();
+        let body = move || life.serve_as_acceptor(listener, previous);
+        let acceptor = Builder::new().name("acceptor").spawn(body)?.handle();
+        self.accepts.set(true);
+        if let Stage::Started { acceptor: place, .. } = &mut *self.stage.borrow_mut() {
+            *place = Some(acceptor);
+        }
+        Ok(())
+    }
+
+    fn cannot(&self, why: &str) -> io::Error {
+        io::Error::new(io::ErrorKind::NotConnected, format!("the server on {:?} {why}", self.address))
+    }
+
+    /// What the acceptor does.
+    fn serve_as_acceptor(&self, listener: Rc<L>, previous: Option<Handle>) {
+        // One at a time may wait for the listener.
+        if let Some(previous) = previous {
+            previous.wait();
+        }
+        let outcome = accept_connections(self, &*listener);
+        drop(listener);
+        if let Err(failure) = outcome {
+            self.failure.set(Some(failure));
+            drop(self.close());
+            self.ended.set();
+        }
+    }
+
+    /// No handler is started any more when this returns; the kernel queues clients.
+    #[track_caller]
+    pub(super) fn stop_accepting(&self) {
+        self.accepts.set(false);
+        let acceptor = match &*self.stage.borrow() {
+            Stage::Started { acceptor, .. } => acceptor.clone(),
+            _ => None,
+        };
+        if let Some(acceptor) = acceptor {
+            acceptor.kill();
+        }
+    }
+
+    /// Lets go of the listener. It is closed when the acceptor, which is given to the caller, has ended.
+    fn close(&self) -> Option<Handle> {
+        self.accepts.set(false);
+        self.left_over.take();
+        match self.stage.replace(Stage::Stopped) {
+            Stage::Started { acceptor, .. } => acceptor,
+            _ => None,
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn serve_forever(self: &Rc<Self>) -> io::Result<()> {
+        self.start()?;
+        let interrupted = Interrupted(self);
+        self.ended.wait();
+        std::mem::forget(interrupted);
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    #[track_caller]
+    pub(super) fn stop(&self, grace: Duration) {
+        /// Also if the wait for the handlers is interrupted: clients are refused from now on.
+        struct Ended<'a>(&'a Event);
+        impl Drop for Ended<'_> {
+            fn drop(&mut self) {
+                self.0.set();
+            }
+        }
+        let _ended = Ended(&self.ended);
+        if let Some(acceptor) = self.close() {
+            acceptor.kill();
+        }
+        // A handler that stops its own server does not wait for itself, and ends when it likes.
+        self.connections.discard(greenlet::current());
+        if !self.connections.join_timeout(grace) {
+            self.connections.kill_timeout(LAST_WAIT);
+        }
+    }
+}
+
+/// A `serve_forever` that is unwound, by a kill or a timeout, stops its server. That may take time, which an unwinding
+/// greenlet does not have, so another one does it.
+struct Interrupted<'a, L: Listener>(&'a Rc<Life<L>>);
+
+impl<L: Listener> Drop for Interrupted<'_, L> {
+    fn drop(&mut self) {
+        let life = self.0.clone();
+        if let Some(acceptor) = life.close() {
+            acceptor.kill_nowait();
+        }
+        let stopping = Builder::new().name("stop").spawn({
+            let life = life.clone();
+            move || life.stop(USUAL_GRACE)
+        });
+        if stopping.is_err() {
+            life.connections.kill_nowait();
+            life.ended.set();
+        }
+    }
+}
+
+impl<L: Listener> fmt::Debug for Life<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &*self.stage.borrow() {
+            Stage::Bound(_) | Stage::Given(_) => "not started",
+            Stage::Started { .. } if self.accepts() => "started",
+            Stage::Started { .. } => "paused",
+            Stage::Stopped => "stopped",
+        };
+        write!(f, "{:?}, {state}, {} connections", self.address, self.connections.len())
+    }
+}

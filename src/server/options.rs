@@ -1,0 +1,90 @@
+//! How a server's socket is made.
+
+use std::io;
+
+use super::stream_server::Builder;
+use super::{StreamServer, ToListenAddrs};
+use crate::net::{BACKLOG, TcpListener, first_bound, listen_error};
+use crate::sys;
+
+/// What is said of a listening socket before it exists. A listener that is given to a server has been made already, so
+/// [`StreamServer::from_listener`] knows nothing of this.
+///
+/// # Examples
+/// ```
+/// use greenloop::server::StreamServer;
+/// use std::time::Duration;
+///
+/// let options = StreamServer::options().backlog(64).reuse_port(true);
+/// let one = options.bind("127.0.0.1:0")?.handle(|_, _| ());
+/// let other = options.bind(one.local_addr()?)?.handle(|_, _| ()); // the kernel shares the clients out between them
+/// one.start()?;
+/// other.start()?;
+/// # one.stop(Duration::ZERO);
+/// # other.stop(Duration::ZERO);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "these are only settings; a server begins with `bind`"]
+pub struct ListenOptions {
+    backlog: i32,
+    reuse_port: bool,
+}
+
+impl ListenOptions {
+    pub(super) fn new() -> ListenOptions {
+        ListenOptions { backlog: BACKLOG, reuse_port: false }
+    }
+
+    /// How many connections may wait in the kernel to be accepted; 4096 unless this is called. The kernel lowers it to
+    /// `net.core.somaxconn`.
+    pub fn backlog(self, backlog: i32) -> ListenOptions {
+        ListenOptions { backlog, ..self }
+    }
+
+    /// Sets `SO_REUSEPORT`: several sockets may listen on the address, of any process of this user, if all of them set it. The
+    /// kernel chooses one for each connection. [`workers`](super::workers) does that for several threads.
+    pub fn reuse_port(self, reuse_port: bool) -> ListenOptions {
+        ListenOptions { reuse_port, ..self }
+    }
+
+    /// Takes an address for a server. Clients are refused until it starts.
+    ///
+    /// **Switches**: only to look a name up.
+    ///
+    /// # Errors
+    /// If the address cannot be had; the text names it.
+    #[track_caller]
+    pub fn bind(&self, addr: impl ToListenAddrs) -> io::Result<Builder> {
+        let (bound, backlog) = (self.bind_socket(addr)?, self.backlog);
+        let address = bound.local_addr()?;
+        let open = move || {
+            let listener = sys::socket::listen(&bound, backlog).and_then(|()| bound.try_clone());
+            listener.and_then(TcpListener::from_std).map_err(|error| listen_error(error, address))
+        };
+        Ok(Builder::bound(Box::new(open), address))
+    }
+
+    #[track_caller]
+    pub(super) fn bind_socket(&self, addr: impl ToListenAddrs) -> io::Result<std::net::TcpListener> {
+        first_bound(&addr.to_listen_addrs()?[..], |address| sys::listen::bind(address, self.reuse_port))
+    }
+}
+
+impl StreamServer {
+    /// Takes an address for a server. Clients are refused until it starts.
+    ///
+    /// **Switches**: only to look a name up.
+    ///
+    /// # Errors
+    /// If the address cannot be had; the text names it.
+    #[track_caller]
+    pub fn bind(addr: impl ToListenAddrs) -> io::Result<Builder> {
+        Self::options().bind(addr)
+    }
+
+    /// The settings of a listening socket to come, for those that [`bind`](Self::bind) does not fit.
+    pub fn options() -> ListenOptions {
+        ListenOptions::new()
+    }
+}
