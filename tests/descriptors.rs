@@ -139,3 +139,38 @@ fn hubs_that_end_with_greenlets_alive_leave_none_of_their_own_open() {
         }
     });
 }
+
+// SV04, SV19
+#[test]
+fn servers_that_start_pause_and_stop_leave_none_open() {
+    leaves_none_open("servers_that_start_pause_and_stop_leave_none_open", || {
+        for n in 0..30 {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let given = StreamServer::from_listener(listener).unwrap().max_connections(1);
+            let bound = StreamServer::bind("127.0.0.1:0").unwrap();
+            for server in
+                [given, bound].map(|builder| builder.handle(|mut socket, _| socket.read(&mut [0]).map(drop)))
+            {
+                if n % 5 == 0 {
+                    server.stop(LONG); // before the start
+                    continue;
+                }
+                server.start().unwrap();
+                let address = server.local_addr().unwrap();
+                let clients = [0, 1].map(|_| TcpStream::connect(address).unwrap());
+                sleep(ms(1));
+                if n % 3 == 0 {
+                    server.stop_accepting();
+                    server.start_accepting().unwrap();
+                }
+                if n % 2 == 0 {
+                    drop(clients);
+                    server.stop(LONG);
+                } else {
+                    assert!(timeout(ms(1), || server.serve_forever()).is_err());
+                    server.stop(ms(0));
+                }
+            }
+        }
+    });
+}

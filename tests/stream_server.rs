@@ -1,6 +1,7 @@
 //! Servers for TCP connections.
 
 mod net_support;
+mod server_support;
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -15,50 +16,7 @@ use greenloop::queue::Queue;
 use greenloop::server::StreamServer;
 use greenloop::{join_all, sleep, spawn, timeout, wait_all_timeout, yield_now};
 use net_support::{Flag, LONG, Log, OnDrop, PROMPT, SHORT, in_a_child, ms, reset, spawn_parked};
-
-/// Answers each byte with the next one, until the peer ends.
-fn next_byte(mut stream: TcpStream, _: SocketAddr) -> io::Result<()> {
-    let mut byte = [0];
-    while stream.read(&mut byte)? > 0 {
-        stream.write_all(&[byte[0] + 1])?;
-    }
-    Ok(())
-}
-
-fn serve<R: greenloop::server::Outcome>(
-    handler: impl Fn(TcpStream, SocketAddr) -> R + 'static,
-) -> (StreamServer, SocketAddr) {
-    let server = StreamServer::bind("127.0.0.1:0").unwrap().handle(handler);
-    server.start().unwrap();
-    let address = server.local_addr().unwrap();
-    (server, address)
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(PROMPT)).unwrap();
-    client
-}
-
-fn ask(mut client: &TcpStream, byte: u8) -> io::Result<u8> {
-    client.write_all(&[byte])?;
-    let mut answer = [0];
-    client.read_exact(&mut answer)?;
-    Ok(answer[0])
-}
-
-fn is_refused(address: SocketAddr) -> bool {
-    TcpStream::connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
-}
-
-/// Waits until `happened`, which must be soon.
-fn until(happened: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !happened() {
-        assert!(start.elapsed() < PROMPT, "it does not happen");
-        sleep(ms(1));
-    }
-}
+use server_support::{ask, connect, is_refused, next_byte, serve, until};
 
 // SV02, SV23
 #[test]

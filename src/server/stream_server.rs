@@ -122,8 +122,8 @@ impl<L: Listener> StreamServer<L> {
 
     /// Starts if that has not happened yet, and waits until the server is stopped.
     ///
-    /// If this call is itself interrupted, by a kill or a timeout around it, it stops the server: clients are refused at once,
-    /// and the handlers have one second to finish.
+    /// If this call is itself interrupted, by a kill or a timeout around it, it stops the server in a greenlet
+    /// of its own: clients are refused, and the handlers have one second to finish.
     ///
     /// **Switches**: yes.
     ///
