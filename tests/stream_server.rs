@@ -5,12 +5,11 @@ mod server_support;
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Instant;
 
 use greenloop::event::Event;
-use greenloop::net::TcpStream;
 use greenloop::pool::Pool;
 use greenloop::queue::Queue;
 use greenloop::server::StreamServer;

@@ -8,6 +8,7 @@ mod options;
 mod outcome;
 mod serve;
 mod stream_server;
+mod workers;
 
 pub use address::ToListenAddrs;
 pub use listener::Listener;
@@ -15,3 +16,4 @@ pub use options::ListenOptions;
 pub use outcome::Outcome;
 pub use serve::Serve;
 pub use stream_server::{Builder, StreamServer};
+pub use workers::{Stopper, Worker, Workers, workers};

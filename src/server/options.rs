@@ -69,6 +69,12 @@ impl ListenOptions {
     pub(super) fn bind_socket(&self, addr: impl ToListenAddrs) -> io::Result<std::net::TcpListener> {
         first_bound(&addr.to_listen_addrs()?[..], |address| sys::listen::bind(address, self.reuse_port))
     }
+
+    /// Lets clients connect to a bound socket.
+    pub(super) fn listen(&self, bound: &std::net::TcpListener) -> io::Result<()> {
+        let address = bound.local_addr()?;
+        sys::socket::listen(bound, self.backlog).map_err(|error| listen_error(error, address))
+    }
 }
 
 impl StreamServer {
