@@ -67,12 +67,14 @@ fn accept_one<L: Listener>(life: &Life<L>, listener: &L) -> io::Result<()> {
     })
 }
 
-/// The connection was gone before it was accepted (accept(2) passes pending network errors of the new socket on).
+/// The connection was gone before it was accepted (accept(2) passes pending network errors of the new socket on), or
+/// somebody would not have an earlier datagram.
 fn is_peers_fault(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(
             libc::ECONNABORTED
+                | libc::ECONNREFUSED
                 | libc::EPROTO
                 | libc::ENETDOWN
                 | libc::ENETUNREACH

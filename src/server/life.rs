@@ -128,7 +128,7 @@ impl<L: Listener> Life<L> {
         Ok(())
     }
 
-    fn cannot(&self, why: &str) -> io::Error {
+    pub(super) fn cannot(&self, why: &str) -> io::Error {
         io::Error::new(io::ErrorKind::NotConnected, format!("the server on {:?} {why}", self.address))
     }
 
@@ -229,6 +229,6 @@ impl<L: Listener> fmt::Debug for Life<L> {
             Stage::Started { .. } => "paused",
             Stage::Stopped => "stopped",
         };
-        write!(f, "{:?}, {state}, {} connections", self.address, self.connections.len())
+        write!(f, "{:?}, {state}, {} handlers", self.address, self.connections.len())
     }
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net as unix;
 
-use crate::net::{TcpListener, TcpStream};
+use crate::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// What a [`StreamServer`](super::StreamServer) accepts from. The listeners of [`net`](crate::net) are such, and anything
 /// else that gives streams one after the other can be.
@@ -81,5 +82,19 @@ impl Listener for TcpListener {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         TcpListener::local_addr(self)
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+    type Addr = unix::SocketAddr;
+
+    #[inline]
+    fn accept(&self) -> io::Result<(UnixStream, unix::SocketAddr)> {
+        UnixListener::accept(self)
+    }
+
+    fn local_addr(&self) -> io::Result<unix::SocketAddr> {
+        UnixListener::local_addr(self)
     }
 }

@@ -1,7 +1,8 @@
-//! Servers: an acceptor, a greenlet for each connection, an orderly end.
+//! Servers: an acceptor, a greenlet for each connection or datagram, an orderly end; on one thread or on several.
 
 mod accept;
 mod address;
+mod datagram_server;
 mod life;
 mod listener;
 mod options;
@@ -11,6 +12,7 @@ mod stream_server;
 mod workers;
 
 pub use address::ToListenAddrs;
+pub use datagram_server::{DatagramBuilder, DatagramServer, Peer};
 pub use listener::Listener;
 pub use options::ListenOptions;
 pub use outcome::Outcome;

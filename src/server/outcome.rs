@@ -21,7 +21,7 @@ impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
         if let Err(error) = self {
             let error = error.into();
             if !error.downcast_ref().is_some_and(is_gone) {
-                eprintln!("greenloop: the handler of the connection from {peer:?} failed: {error}");
+                eprintln!("greenloop: the handler for {peer:?} failed: {error}");
             }
         }
     }

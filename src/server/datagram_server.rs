@@ -1,0 +1,287 @@
+//! A server for datagrams.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use super::life::{Life, MAX_ACCEPT, Stage};
+use super::{Listener, Outcome, Serve, ToListenAddrs};
+use crate::net::{ToSocketAddrs, UdpSocket, first_bound};
+use crate::pool::Pool;
+use crate::sys;
+
+/// The longest datagram that there can be.
+const LONGEST: usize = 65_535;
+
+/// Receives datagrams and runs a handler for each in a greenlet of its own.
+///
+/// It is a handle: clones are the same server, which goes on when all are dropped. What comes before it starts, and while it
+/// is paused or its pool is full, waits with the system as long as that has room.
+///
+/// # Examples
+/// ```
+/// use greenloop::{net::UdpSocket, server::DatagramServer};
+/// use std::time::Duration;
+///
+/// let server = DatagramServer::bind("127.0.0.1:0")?
+///     .handle(|data, peer| peer.reply(&[b"you said ", data].concat()));
+/// server.start()?;
+///
+/// let client = UdpSocket::bind("127.0.0.1:0")?;
+/// client.connect(server.local_addr()?)?;
+/// client.send(b"hello")?;
+/// let mut place = [0; 100];
+/// let count = client.recv(&mut place)?;
+/// assert_eq!(&place[..count], b"you said hello");
+/// server.stop(Duration::from_secs(1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct DatagramServer {
+    life: Rc<Life<Datagrams>>,
+    socket: Weak<UdpSocket>,
+}
+
+/// The socket of a datagram server to come, and its settings.
+#[must_use = "a server begins with `handle`"]
+pub struct DatagramBuilder {
+    socket: UdpSocket,
+    address: SocketAddr,
+    handlers: Pool,
+}
+
+impl DatagramServer {
+    /// Takes an address for a server.
+    ///
+    /// **Switches**: only to look a name up.
+    ///
+    /// # Errors
+    /// If the address cannot be had; the text names it.
+    #[track_caller]
+    pub fn bind(addr: impl ToListenAddrs) -> io::Result<DatagramBuilder> {
+        let socket = first_bound(&addr.to_listen_addrs()?[..], sys::listen::bind_udp)?;
+        DatagramServer::from_socket(UdpSocket::from_std(socket)?)
+    }
+
+    /// Begins a server on a socket that exists already. A limit for reading that was set on it is removed.
+    ///
+    /// # Errors
+    /// If the system does not tell its address. It is closed.
+    pub fn from_socket(socket: UdpSocket) -> io::Result<DatagramBuilder> {
+        socket.set_read_timeout(None)?;
+        let address = socket.local_addr()?;
+        Ok(DatagramBuilder { socket, address, handlers: Pool::new(usize::MAX) })
+    }
+
+    /// Begins to receive when the current greenlet blocks. Does nothing if it does already. A server that was
+    /// [paused](Self::stop_accepting) goes on.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// If the server was stopped: then a new one is needed.
+    pub fn start(&self) -> io::Result<()> {
+        self.life.start()
+    }
+
+    /// Receives no more for now: when this returns, no further handler starts. Handlers that run go on, and may reply.
+    /// [`start`](Self::start) goes on.
+    ///
+    /// **Switches**: if it receives.
+    #[track_caller]
+    pub fn stop_accepting(&self) {
+        self.life.stop_accepting();
+    }
+
+    /// Starts if that has not happened yet, and waits until the server is stopped.
+    ///
+    /// If this call is itself interrupted, by a kill or a timeout around it, it stops the server in a greenlet of its own, whose
+    /// handlers have one second to finish.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); or why the socket has become useless.
+    #[track_caller]
+    pub fn serve_forever(&self) -> io::Result<()> {
+        self.life.serve_forever()
+    }
+
+    /// Receives no more, gives the running handlers `grace` to finish, then kills the rest and waits until they are dead, at
+    /// most for another second. The socket is closed when the last handler, and the last [`Peer`], has gone.
+    ///
+    /// Stopping twice, or before the start, is harmless; see [`StreamServer::stop`](super::StreamServer::stop).
+    ///
+    /// **Switches**: if there is something to wait for.
+    #[track_caller]
+    pub fn stop(&self, grace: Duration) {
+        self.life.stop(grace);
+    }
+
+    /// Has it been started, and neither stopped nor lost its socket?
+    pub fn is_started(&self) -> bool {
+        self.life.is_started()
+    }
+
+    /// The address it receives at, with the port that was chosen if 0 was asked for.
+    ///
+    /// # Errors
+    /// None at present; the result is the standard library's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.life.address)
+    }
+
+    /// Sends from the server's address, to anybody.
+    ///
+    /// **Switches**: if the system has no room for it, and to look a name up.
+    ///
+    /// # Errors
+    /// Those of [`UdpSocket::send_to`]; if the server was stopped.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer};
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// server.send_to(b"news", client.local_addr()?)?;
+    /// assert_eq!(client.recv_from(&mut [0; 10])?, (4, server.local_addr()?));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn send_to(&self, data: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
+        match self.socket.upgrade() {
+            Some(socket) => socket.send_to(data, addr),
+            None => Err(self.life.cannot("was stopped, so it cannot send")),
+        }
+    }
+
+    /// How many datagrams are being handled.
+    pub fn handlers(&self) -> usize {
+        self.life.connections.len()
+    }
+}
+
+impl DatagramBuilder {
+    /// How many datagrams are handled at a time. Further ones wait with the system, which drops what it has no room for.
+    pub fn max_handlers(self, limit: usize) -> DatagramBuilder {
+        self.pool(Pool::new(limit))
+    }
+
+    /// Runs the handlers in this pool, for example together with those of another server. Stopping this server ends all
+    /// that is in it.
+    pub fn pool(self, pool: Pool) -> DatagramBuilder {
+        DatagramBuilder { handlers: pool, ..self }
+    }
+
+    /// The address, with the port that was chosen if 0 was asked for.
+    ///
+    /// # Errors
+    /// None at present; the result is the standard library's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+
+    /// The server that runs `handler` for each datagram. It may return what a stream server's may, or what
+    /// [`Peer::reply`] gives; an error is reported on standard error.
+    pub fn handle<F, R>(self, handler: F) -> DatagramServer
+    where
+        F: Fn(&[u8], Peer) -> R + 'static,
+        R: Outcome,
+    {
+        let socket = Rc::new(self.socket);
+        let weak = Rc::downgrade(&socket);
+        let handler = move |(data, socket): (Vec<u8>, Rc<UdpSocket>), address: SocketAddr| {
+            handler(&data, Peer { address, socket }).conclude(&address);
+        };
+        let listener = Datagrams { socket, place: Cell::default() };
+        let settings = (self.handlers, MAX_ACCEPT);
+        let life = Life::new(Stage::Given(Rc::new(listener)), self.address, settings, Rc::new(handler));
+        DatagramServer { life, socket: weak }
+    }
+}
+
+/// Who has sent a datagram, and the way back.
+#[derive(Clone)]
+pub struct Peer {
+    address: SocketAddr,
+    socket: Rc<UdpSocket>,
+}
+
+impl Peer {
+    /// Where the datagram comes from.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sends a datagram back, from the address that it was sent to.
+    ///
+    /// **Switches**: if the system has no room for it.
+    ///
+    /// # Errors
+    /// Those of [`UdpSocket::send_to`].
+    #[track_caller]
+    pub fn reply(&self, data: &[u8]) -> io::Result<()> {
+        self.socket.send_to(data, self.address).map(drop)
+    }
+}
+
+/// Receiving is accepting: what comes is a datagram with its way back.
+struct Datagrams {
+    socket: Rc<UdpSocket>,
+    /// Where datagrams are received; empty while one is, and after a kill in between.
+    place: Cell<Vec<u8>>,
+}
+
+impl Listener for Datagrams {
+    type Stream = (Vec<u8>, Rc<UdpSocket>);
+    type Addr = SocketAddr;
+
+    fn accept(&self) -> io::Result<(Self::Stream, SocketAddr)> {
+        let mut place = self.place.take();
+        place.resize(LONGEST, 0);
+        let received = self.socket.recv_from(&mut place);
+        let received = received.map(|(count, from)| ((place[..count].to_vec(), self.socket.clone()), from));
+        self.place.set(place);
+        received
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+impl Serve for DatagramServer {
+    fn start(&self) -> io::Result<()> {
+        self.start()
+    }
+
+    fn serve_forever(&self) -> io::Result<()> {
+        self.serve_forever()
+    }
+
+    fn stop(&self, grace: Duration) {
+        self.stop(grace);
+    }
+}
+
+impl fmt::Debug for DatagramServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatagramServer({:?})", self.life)
+    }
+}
+
+impl fmt::Debug for DatagramBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatagramBuilder({})", self.address)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peer({})", self.address)
+    }
+}
