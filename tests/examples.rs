@@ -202,3 +202,91 @@ fn http_server_names_the_port_that_is_in_use() {
         "{errors}"
     );
 }
+
+/// A line that must come, without its end.
+fn line(reader: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("a line in time");
+    line.trim_end().to_string()
+}
+
+/// Somebody who chats: reads with a limit, so that a line that does not come fails the test.
+struct Chatter(BufReader<TcpStream>);
+
+impl Chatter {
+    fn enter(server: &Server, name: &str) -> Chatter {
+        let socket = server.connect();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut chatter = Chatter(BufReader::new(socket));
+        chatter.hears("* your name?");
+        chatter.says(name);
+        chatter
+    }
+
+    fn says(&mut self, text: &str) {
+        writeln!(self.0.get_mut(), "{text}").unwrap();
+    }
+
+    #[track_caller]
+    fn hears(&mut self, expected: &str) {
+        assert_eq!(line(&mut self.0), expected);
+    }
+}
+
+#[test]
+fn chat_has_rooms_and_knows_who_is_in_them() {
+    let server = Server::start("chat", &["127.0.0.1:0"], "listening on ");
+    let mut anna = Chatter::enter(&server, "anna");
+    anna.hears("* in lobby: anna");
+    let mut ben = Chatter::enter(&server, "anna");
+    ben.hears("* that name is taken, another one?");
+    ben.says("ben");
+    ben.hears("* in lobby: anna, ben");
+    anna.hears("* ben has come");
+    ben.says("hello");
+    anna.hears("ben: hello");
+    let mut carl = Chatter::enter(&server, "carl");
+    carl.hears("* in lobby: anna, ben, carl");
+    anna.hears("* carl has come");
+    ben.hears("* carl has come");
+    // Another room.
+    ben.says("/join garden");
+    ben.hears("* in garden: ben");
+    anna.hears("* ben goes to garden");
+    carl.hears("* ben goes to garden");
+    ben.says("is anybody here?");
+    anna.says("just us");
+    carl.hears("anna: just us");
+    carl.says("/join garden");
+    carl.hears("* in garden: ben, carl");
+    anna.hears("* carl goes to garden");
+    ben.hears("* carl has come");
+    carl.says("/dance");
+    carl.hears("* there are /join ROOM, /who and /quit");
+    // Who leaves, in whatever way, is gone.
+    ben.says("/quit");
+    carl.hears("* ben has left");
+    let mut rest = String::new();
+    assert_eq!(ben.0.read_to_string(&mut rest).unwrap(), 0);
+    carl.says("/who");
+    carl.hears("* in garden: carl");
+    anna.says("/join garden");
+    anna.hears("* in garden: anna, carl");
+    drop(carl);
+    anna.hears("* carl has left");
+}
+
+// SV26
+#[test]
+fn udp_client_and_udp_server_talk() {
+    let mut server = Server::start("udp_server", &["127.0.0.1:0"], "receiving datagrams at ");
+    let address = server.address.clone();
+    let output =
+        Command::new(program("udp_client")).args(["--to", &address, "Hello", "there"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert_eq!(text, format!("sending 11 bytes to {address}\n{address}: got \"Received 11 bytes\"\n"));
+    let mut stdout = BufReader::new(server.child.stdout.take().expect("piped"));
+    let line = line(&mut stdout);
+    assert!(line.starts_with("127.0.0.1:") && line.ends_with(": got \"Hello there\""), "{line}");
+}
