@@ -73,7 +73,8 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Absent, "TL01 TL02 TL04 TL06 TL07", "TLS"),
     (Kind::Absent, "FI01 FI02 FI04 FI06 FI07 FI08 FI09 FI11 FI12 FI14", "files and pipes"),
     (Kind::Absent, "SP01 SP02 SP03 SP04 SP06 SP07 SP08 SP09 SP11 SP12 SP14 SP15 SP18 SP19 SP20 SP21", "processes and signals"),
-    (Kind::Absent, "SV01 SV03 SV04 SV12 SV21 SV22 SV25 SV26", "the whole life cycle of servers"),
+    (Kind::Meaningless, "SV12", "no handler runs in the loop: each has a greenlet, and may block"),
+    (Kind::Absent, "SV25", "signals"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
