@@ -39,6 +39,7 @@ mod coro;
 mod error;
 pub mod event;
 mod fifo;
+pub mod fs;
 pub mod future;
 mod greenlet;
 #[cfg(feature = "http")]

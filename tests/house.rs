@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom. A module may use those of its own group and of the groups before it.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["sys", "error", "unwind", "fifo"],
     &["stack"],
     &["coro"],
@@ -16,7 +16,8 @@ const LAYERS: [&[&str]; 14] = [
     &["pool", "threadpool"],
     &["wait"],
     &["io"],
-    &["net"],
+    &["net", "fs"],
+    &["tls"],
     &["server"],
     &["http"],
     &["testing"],

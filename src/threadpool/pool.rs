@@ -141,11 +141,19 @@ impl ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        self.try_spawn(f).unwrap_or_else(|error| no_thread(error))
+    }
+
+    /// [`spawn`](Self::spawn) for callers who can tell of the failure.
+    pub(crate) fn try_spawn<F, T>(&self, f: F) -> io::Result<Job<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
         let (done, (slot, fill)) = (Done::new(), Slot::new());
         let completion = Hub::current().expect(done.clone());
-        let submitted = self.workers().submit(Errand { work: Box::new(move || fill.fill(f)), completion });
-        submitted.unwrap_or_else(|error| no_thread(error));
-        Job { done, slot }
+        self.workers().submit(Errand { work: Box::new(move || fill.fill(f)), completion })?;
+        Ok(Job { done, slot })
     }
 
     /// Runs a call on a thread of the pool and parks the greenlet until it has ended. It may borrow: the greenlet stays
@@ -171,10 +179,20 @@ impl ThreadPool {
         F: FnOnce() -> T + Send,
         T: Send,
     {
+        self.try_apply(f).unwrap_or_else(|error| no_thread(error))
+    }
+
+    /// [`apply`](Self::apply) for callers who can tell of the failure.
+    #[track_caller]
+    pub(crate) fn try_apply<F, T>(&self, f: F) -> io::Result<T>
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
         if std::thread::panicking() || self.workers().is_own_worker() {
-            return f();
+            return Ok(f());
         }
-        borrow::call(self.workers(), f).unwrap_or_else(|error| no_thread(error))
+        borrow::call(self.workers(), f)
     }
 
     /// Runs `f` over all items on the threads of the pool and gives the results in the order of the input.

@@ -1,0 +1,346 @@
+//! An open file.
+
+use std::fmt;
+use std::fs::{FileTimes, Metadata, Permissions};
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use super::hop::{act, cannot};
+use super::options::OpenOptions;
+
+/// An open file: `std::fs::File`, but only the greenlet waits.
+///
+/// It implements `Read`, `Write` and `Seek` for itself and for `&File`. Each call is one trip to the pool, also
+/// `read_to_end`, `read_exact` and `write_all`; small ones belong behind a `BufReader` or a `BufWriter`. Calls of two greenlets on
+/// one file are made one after the other by the system, which keeps one position for both.
+///
+/// It may move to another thread.
+///
+/// **Switches**: every call that asks the system, see [the module](super). Dropping it closes it, and does not switch.
+///
+/// # Examples
+/// ```
+/// use greenloop::fs::File;
+/// use std::io::{BufRead, BufReader, BufWriter, Write};
+/// # let path = std::env::temp_dir().join(format!("greenloop-file-{}", std::process::id()));
+///
+/// let mut out = BufWriter::new(File::create(&path)?);
+/// for number in 0..1000 {
+///     writeln!(out, "{number}")?;
+/// }
+/// out.into_inner()?.sync_all()?;
+/// assert_eq!(BufReader::new(File::open(&path)?).lines().count(), 1000);
+/// # greenloop::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct File {
+    file: std::fs::File,
+    /// For errors.
+    path: Option<Box<Path>>,
+}
+
+impl File {
+    /// Opens a file for reading.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If the system refuses; the text names the path.
+    #[track_caller]
+    pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
+        OpenOptions::new().read(true).open(path)
+    }
+
+    /// Opens a file for writing; makes it, or empties it.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If the system refuses; the text names the path.
+    #[track_caller]
+    pub fn create(path: impl AsRef<Path>) -> io::Result<File> {
+        OpenOptions::new().write(true).create(true).truncate(true).open(path)
+    }
+
+    /// Makes a file and opens it for reading and writing.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If it is there already, or the system refuses; the text names the path.
+    #[track_caller]
+    pub fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    }
+
+    /// How a file is to be opened.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    pub(super) fn with_path(file: std::fs::File, path: Option<Box<Path>>) -> File {
+        File { file, path }
+    }
+
+    /// Takes over a file of the standard library. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::File;
+    /// use std::io::Read;
+    ///
+    /// let mut place = [1; 4];
+    /// File::from_std(std::fs::File::open("/dev/zero")?).read_exact(&mut place)?;
+    /// assert_eq!(place, [0; 4]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_std(file: std::fs::File) -> File {
+        File { file, path: None }
+    }
+
+    /// Gives the file to the standard library. **Switches**: no.
+    pub fn into_std(self) -> std::fs::File {
+        self.file
+    }
+
+    /// Waits until data and metadata are on the disk.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If the system fails to write.
+    #[track_caller]
+    pub fn sync_all(&self) -> io::Result<()> {
+        self.act("sync", |file| file.sync_all())
+    }
+
+    /// Waits until the data is on the disk.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If the system fails to write.
+    #[track_caller]
+    pub fn sync_data(&self) -> io::Result<()> {
+        self.act("sync", |file| file.sync_data())
+    }
+
+    /// Cuts the file off, or fills it up with zeros.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If it is not open for writing, or the system refuses.
+    #[track_caller]
+    pub fn set_len(&self, size: u64) -> io::Result<()> {
+        self.act("set the length of", |file| file.set_len(size))
+    }
+
+    /// Size, times, permissions.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    #[track_caller]
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.act("look at", |file| file.metadata())
+    }
+
+    /// Sets who may do what.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    #[track_caller]
+    pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
+        self.act("set the permissions of", |file| file.set_permissions(permissions))
+    }
+
+    /// Sets when it was read and written.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    #[track_caller]
+    pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
+        self.act("set the times of", |file| file.set_times(times))
+    }
+
+    /// Another descriptor of the same open file, with the same position. **Switches**: no.
+    ///
+    /// # Errors
+    /// If the process has too many open files.
+    pub fn try_clone(&self) -> io::Result<File> {
+        Ok(File { file: self.file.try_clone()?, path: self.path.clone() })
+    }
+
+    #[track_caller]
+    fn act<T: Send>(
+        &self,
+        verb: &str,
+        call: impl FnOnce(&std::fs::File) -> io::Result<T> + Send,
+    ) -> io::Result<T> {
+        let file = &self.file;
+        let attempted = || match &self.path {
+            Some(path) => cannot(verb, path),
+            None => format!("cannot {verb} a file"),
+        };
+        act(attempted, || call(file))
+    }
+}
+
+impl Read for &File {
+    #[track_caller]
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        self.act("read", |mut file| file.read(place))
+    }
+
+    #[track_caller]
+    fn read_vectored(&mut self, places: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.act("read", |mut file| file.read_vectored(places))
+    }
+
+    #[track_caller]
+    fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        self.act("read", |mut file| file.read_to_end(bytes))
+    }
+
+    #[track_caller]
+    fn read_to_string(&mut self, text: &mut String) -> io::Result<usize> {
+        self.act("read", |mut file| file.read_to_string(text))
+    }
+
+    #[track_caller]
+    fn read_exact(&mut self, place: &mut [u8]) -> io::Result<()> {
+        self.act("read", |mut file| file.read_exact(place))
+    }
+}
+
+impl Write for &File {
+    #[track_caller]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.act("write", |mut file| file.write(bytes))
+    }
+
+    #[track_caller]
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.act("write", |mut file| file.write_vectored(parts))
+    }
+
+    #[track_caller]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.act("write", |mut file| file.write_all(bytes))
+    }
+
+    /// Nothing is kept back: what was written can be read by others at once.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for &File {
+    #[track_caller]
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.act("seek in", |mut file| file.seek(position))
+    }
+}
+
+impl Read for File {
+    #[track_caller]
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(place)
+    }
+
+    #[track_caller]
+    fn read_vectored(&mut self, places: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(places)
+    }
+
+    #[track_caller]
+    fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        (&*self).read_to_end(bytes)
+    }
+
+    #[track_caller]
+    fn read_to_string(&mut self, text: &mut String) -> io::Result<usize> {
+        (&*self).read_to_string(text)
+    }
+
+    #[track_caller]
+    fn read_exact(&mut self, place: &mut [u8]) -> io::Result<()> {
+        (&*self).read_exact(place)
+    }
+}
+
+impl Write for File {
+    #[track_caller]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    #[track_caller]
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(parts)
+    }
+
+    #[track_caller]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (&*self).write_all(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for File {
+    #[track_caller]
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        (&*self).seek(position)
+    }
+}
+
+impl From<std::fs::File> for File {
+    fn from(file: std::fs::File) -> File {
+        File::from_std(file)
+    }
+}
+
+impl From<OwnedFd> for File {
+    fn from(descriptor: OwnedFd) -> File {
+        File::from_std(descriptor.into())
+    }
+}
+
+impl From<File> for OwnedFd {
+    fn from(file: File) -> OwnedFd {
+        file.into_std().into()
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("File");
+        shown.field("fd", &self.file.as_raw_fd());
+        if let Some(path) = &self.path {
+            shown.field("path", path);
+        }
+        shown.finish()
+    }
+}
