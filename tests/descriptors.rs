@@ -60,7 +60,7 @@ fn calls_that_fail_or_are_interrupted_leave_none_open() {
         for _ in 0..10 {
             TcpStream::connect(dead).unwrap_err();
             TcpListener::bind(listener.local_addr().unwrap()).unwrap_err();
-            TcpStream::connect_timeout(&address, ms(1)).unwrap_err();
+            TcpStream::connect_timeout(address, ms(1)).unwrap_err();
             timeout(ms(1), || TcpStream::connect(address).map(drop)).unwrap_err();
             timeout(ms(1), || listener.accept().map(drop)).unwrap_err();
             let (a, b) = connection();

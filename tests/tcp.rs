@@ -85,7 +85,7 @@ fn the_addresses_are_tried_in_turn_and_the_last_failure_is_told() {
 #[test]
 fn a_refused_connection_is_an_error_that_names_the_address_and_keeps_the_number() {
     let dead = nobody();
-    for result in [TcpStream::connect(dead), TcpStream::connect_timeout(&dead, LONG)] {
+    for result in [TcpStream::connect(dead), TcpStream::connect_timeout(dead, LONG)] {
         let error = result.unwrap_err();
         assert_eq!(
             (error.kind(), raw_error(&error)),
@@ -168,7 +168,7 @@ fn a_connection_that_nobody_answers_times_out() {
     let (start, others) = (Instant::now(), Flag::default());
     let ran = others.clone();
     spawn(move || ran.raise());
-    let error = TcpStream::connect_timeout(&mute.address(), ms(20)).unwrap_err();
+    let error = TcpStream::connect_timeout(mute.address(), ms(20)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert!(error.to_string().contains(&mute.address().to_string()), "{error}");
     assert!(start.elapsed() >= ms(20) && start.elapsed() < PROMPT && others.is_up());
