@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::coro;
 use crate::fifo::Ticket;
+use crate::hub::timers::TimerKey;
 use crate::hub::{Alarm, Hub, IO_BUDGET, NothingLeft, Park, Reason, State, Task, Wake};
 use crate::unwind;
 use crate::waitlist::{Place, WaitList, Waiter, Watch};
@@ -108,6 +109,43 @@ pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
         Wake::NothingLeft => true,
         Wake::Interrupted => deliver(&task),
         Wake::Notified | Wake::TimedOut => false,
+    }
+}
+
+/// The park of a greenlet that gives its frames up for that time: see `greenlet/rounds.rs`.
+pub(crate) struct Rest {
+    timer: Option<TimerKey>,
+}
+
+impl Rest {
+    /// Marks the running greenlet as parked. Its frames must end at once.
+    ///
+    /// # Panics
+    /// Throws a pending kill or expiry.
+    pub(crate) fn begin(reason: Reason, deadline: Deadline, site: &'static Location<'static>) -> Rest {
+        let hub = Hub::current();
+        let task = hub.running();
+        let refused = check_entry(&task);
+        debug_assert!(refused.is_none(), "a round ends after it has caught what it threw");
+        task.park.set(Park { reason, site, since: hub.recent() });
+        task.state.set(State::Parked);
+        Rest { timer: deadline.0.map(|deadline| hub.arm(deadline, Alarm::Wake(task))) }
+    }
+
+    /// The first thing that the new frames do.
+    ///
+    /// # Panics
+    /// Throws what has come meanwhile.
+    pub(crate) fn end(self, task: &Task) -> Woken {
+        if let Some(timer) = self.timer {
+            Hub::current().disarm(timer);
+        }
+        match task.wake.get() {
+            Wake::Notified => Woken::Notified,
+            Wake::TimedOut => Woken::TimedOut,
+            Wake::Interrupted => deliver(task),
+            Wake::NothingLeft => unreachable!("only a root is told that nothing is left"),
+        }
     }
 }
 

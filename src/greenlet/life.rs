@@ -20,6 +20,7 @@ use crate::unwind;
 pub(super) fn live<F, T>(f: F, slot: Rc<Slot<T>>)
 where
     F: FnOnce() -> T,
+    T: 'static,
 {
     let task = Hub::current().running();
     // Killed before its first turn it never runs: its closure is dropped, here, on its own stack.
@@ -27,6 +28,20 @@ where
         true => unwind::catch(|| drop(f)).and_then(|()| Err(unwind::kill())),
         false => unwind::catch(f),
     };
+    match (task.rounds.take(), result) {
+        (None, result) => finish(result, slot, &task),
+        (Some(mut rounds), Ok(value)) => {
+            rounds.set_end(Box::new(move |task, over| finish(over.map(|()| value), slot, task)));
+            rounds.run(&task);
+        }
+        (Some(rounds), failure) => {
+            quietly(|| drop(rounds));
+            finish(failure, slot, &task);
+        }
+    }
+}
+
+fn finish<T>(result: Result<T, unwind::Payload>, slot: Rc<Slot<T>>, task: &Rc<Task>) {
     let result = result.map_err(|payload| match unwind::is_kill(&payload) {
         true => JoinError::killed(),
         false => JoinError::panicked(payload),
@@ -41,10 +56,10 @@ where
     };
     // If nobody will ask for the value it is dropped now, while the greenlet may still block.
     quietly(|| {
-        slot.set(result, &task);
+        slot.set(result, task);
         drop(slot);
     });
-    end(&task, outcome);
+    end(task, outcome);
 }
 
 #[inline]

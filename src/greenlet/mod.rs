@@ -8,6 +8,7 @@ mod life;
 mod link;
 mod many;
 mod pause;
+pub(crate) mod rounds;
 mod scope;
 mod try_join;
 

@@ -19,6 +19,7 @@
 use super::config::Config;
 use super::deadline::Deadline;
 use super::deliver::{Delivering, Sent, rethrow_if_private};
+use super::desk::Desk;
 use super::encode::Reply;
 use super::error::{HttpError, is_timeout};
 use super::framing::{BodyLength, Framing};
@@ -33,6 +34,7 @@ use ::http::{Method, Version};
 use std::io;
 use std::net::SocketAddr;
 use std::thread;
+use std::time::Duration;
 
 /// Serves one connection until it ends: answers its requests, one after the other, by calling `handler`.
 ///
@@ -52,13 +54,21 @@ where
     H: Handler + ?Sized,
 {
     let peer = transport.peer_addr();
-    let mut io = Io::new(transport);
+    let Desk { buffers, mut head } = Desk::take();
+    let mut io = Io::new(transport, buffers);
     let handler = &Borrowed(handler);
-    quiet(Connection { io: &mut io, handler, config, peer, head: Head::new(), served: 0 }.run())
+    let mut connection =
+        Connection { io: &mut io, handler, config, peer, head: &mut head, served: 0, rests: false };
+    let outcome = connection.run();
+    let (_, buffers) = io.into_parts();
+    if buffers.are_empty() {
+        Desk { buffers, head }.give();
+    }
+    quiet(outcome.map(drop))
 }
 
 /// A handler of any kind behind one of known size.
-struct Borrowed<'a, H: ?Sized>(&'a H);
+pub(super) struct Borrowed<'a, H: ?Sized>(pub(super) &'a H);
 
 impl<H: Handler + ?Sized> Handler for Borrowed<'_, H> {
     fn handle(&self, request: &mut Request<'_>) -> Response {
@@ -66,13 +76,22 @@ impl<H: Handler + ?Sized> Handler for Borrowed<'_, H> {
     }
 }
 
-struct Connection<'a> {
-    io: &'a mut Io<dyn Transport>,
-    handler: &'a dyn Handler,
-    config: &'a Config,
-    peer: Option<SocketAddr>,
-    head: Head,
-    served: u64,
+pub(super) struct Connection<'a> {
+    pub(super) io: &'a mut Io<dyn Transport>,
+    pub(super) handler: &'a dyn Handler,
+    pub(super) config: &'a Config,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) head: &'a mut Head,
+    pub(super) served: u64,
+    /// Does it go away to wait for a request of which nothing has come, or does it wait where it stands?
+    pub(super) rests: bool,
+}
+
+/// Why [`Connection::run`] has returned.
+pub(super) enum Paused {
+    /// Nothing is there, in or out. The next request is to come within the time.
+    Idle(Option<Duration>),
+    Over,
 }
 
 /// What came from the client.
@@ -80,6 +99,8 @@ enum Received {
     Head,
     /// The end, or nothing for too long.
     Nothing,
+    /// Nothing for now.
+    Idle(Option<Duration>),
     Fault(HttpError),
 }
 
@@ -91,25 +112,26 @@ enum After {
 }
 
 impl Connection<'_> {
-    fn run(mut self) -> io::Result<()> {
+    pub(super) fn run(&mut self) -> io::Result<Paused> {
         self.io.set_write_timeout(self.config.limits.write_timeout)?;
         loop {
             let after = match self.receive_head()? {
                 Received::Head => {
-                    match Framing::of(&self.head).and_then(|framing| self.check_length(framing)) {
+                    match Framing::of(self.head).and_then(|framing| self.check_length(framing)) {
                         Ok(framing) => self.exchange(framing)?,
                         Err(fault) => self.refuse(fault, *self.head.method() == Method::HEAD)?,
                     }
                 }
                 Received::Nothing => After::Close,
+                Received::Idle(timeout) => return Ok(Paused::Idle(timeout)),
                 Received::Fault(fault) => self.refuse(fault, false)?,
             };
             match after {
                 After::Next => self.io.flush_if_large()?,
-                After::Close => return self.io.flush(),
+                After::Close => return self.io.flush().map(|()| Paused::Over),
                 After::Linger => {
                     self.io.linger(self.config.limits.linger_timeout, self.config.limits.max_linger);
-                    return Ok(());
+                    return Ok(Paused::Over);
                 }
             }
         }
@@ -145,10 +167,21 @@ impl Connection<'_> {
             if is_silent && self.io.transport().is_stopping() {
                 return Ok(Received::Nothing);
             }
-            self.io.transport().set_idle(is_silent);
             // Room for the empty line that may precede the head.
-            let filled = self.io.fill(timeout, limits.max_head + 2);
-            self.io.transport().set_idle(false);
+            let room = limits.max_head + 2;
+            let filled = if self.rests && self.io.input().is_empty() {
+                match self.io.try_fill(room) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return Ok(Received::Idle(timeout));
+                    }
+                    filled => filled,
+                }
+            } else {
+                self.io.transport().set_idle(is_silent);
+                let filled = self.io.fill(timeout, room);
+                self.io.transport().set_idle(false);
+                filled
+            };
             match filled {
                 Ok(0) if is_silent => return Ok(Received::Nothing),
                 Ok(0) => return Ok(Received::Fault(HttpError::Truncated)),
@@ -201,7 +234,7 @@ impl Connection<'_> {
     /// Answers a fault.
     fn refuse(&mut self, fault: HttpError, is_head: bool) -> io::Result<After> {
         let reply = Reply { is_head, is_http_11: true, keep_alive: false };
-        Delivering { io: &mut *self.io, head: &self.head, config: self.config, reply }
+        Delivering { io: &mut *self.io, head: self.head, config: self.config, reply }
             .send(describe(fault))?;
         Ok(After::Linger)
     }

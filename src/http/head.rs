@@ -64,6 +64,19 @@ impl Head {
         }
     }
 
+    /// For another connection: forgets what was judged of a head that is not whole, and gives back memory that an unusually large one
+    /// took.
+    pub(crate) fn reset(&mut self) {
+        const USUAL: usize = 4096;
+        (self.judged, self.has_line) = (0, false);
+        if self.bytes.capacity() + self.target.capacity() > 2 * USUAL {
+            (self.bytes, self.target) = (Vec::new(), String::new());
+        }
+        if self.fields.capacity() > 2 * INLINE_FIELDS {
+            self.fields = Vec::new();
+        }
+    }
+
     pub(crate) fn method(&self) -> &Method {
         &self.method
     }

@@ -63,10 +63,31 @@ impl Input {
     }
 }
 
-/// A transport with its buffers.
-pub(crate) struct Io<T: ?Sized> {
+/// What is read and not yet used, and what is to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
     input: Input,
     out: Vec<u8>,
+}
+
+impl Buffers {
+    /// Nothing is in them, so that they can be used for another connection.
+    pub(crate) fn are_empty(&self) -> bool {
+        self.input.bytes().is_empty() && self.out.is_empty()
+    }
+
+    /// Gives back memory that an unusual exchange took.
+    pub(crate) fn shrink(&mut self) {
+        self.input.shrink();
+        if self.out.is_empty() && self.out.capacity() > 2 * GATHER_LIMIT {
+            self.out = Vec::new();
+        }
+    }
+}
+
+/// A transport with its buffers.
+pub(crate) struct Io<T: ?Sized> {
+    buffers: Box<Buffers>,
     /// The timeout that the transport has at present; outer `None` before the first.
     read_timeout: Option<Option<Duration>>,
     /// Whether a write has failed. Nothing is written or read after it.
@@ -76,14 +97,18 @@ pub(crate) struct Io<T: ?Sized> {
 
 impl<T: ?Sized> fmt::Debug for Io<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (buffered, gathered) = (self.input.bytes().len(), self.out.len());
+        let (buffered, gathered) = (self.buffers.input.bytes().len(), self.buffers.out.len());
         f.debug_struct("Io").field("buffered", &buffered).field("gathered", &gathered).finish_non_exhaustive()
     }
 }
 
 impl<T: Transport> Io<T> {
-    pub(crate) fn new(transport: T) -> Io<T> {
-        Io { input: Input::default(), out: Vec::new(), read_timeout: None, is_broken: false, transport }
+    pub(crate) fn new(transport: T, buffers: Box<Buffers>) -> Io<T> {
+        Io { buffers, read_timeout: None, is_broken: false, transport }
+    }
+
+    pub(crate) fn into_parts(self) -> (T, Box<Buffers>) {
+        (self.transport, self.buffers)
     }
 }
 
@@ -94,16 +119,16 @@ impl<T: Transport + ?Sized> Io<T> {
 
     /// The bytes that were read and not yet used.
     pub(crate) fn input(&self) -> &[u8] {
-        self.input.bytes()
+        self.buffers.input.bytes()
     }
 
     pub(crate) fn consume(&mut self, count: usize) {
-        self.input.consume(count);
+        self.buffers.input.consume(count);
     }
 
     /// Where output is gathered.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
-        &mut self.out
+        &mut self.buffers.out
     }
 
     pub(crate) fn is_broken(&self) -> bool {
@@ -112,10 +137,7 @@ impl<T: Transport + ?Sized> Io<T> {
 
     /// Gives back memory that an unusual exchange took.
     pub(crate) fn shrink(&mut self) {
-        self.input.shrink();
-        if self.out.is_empty() && self.out.capacity() > 2 * GATHER_LIMIT {
-            self.out = Vec::new();
-        }
+        self.buffers.shrink();
     }
 
     pub(crate) fn transport(&self) -> &T {
@@ -126,9 +148,17 @@ impl<T: Transport + ?Sized> Io<T> {
     /// how many bytes came; 0 is the end.
     pub(crate) fn fill(&mut self, timeout: Option<Duration>, limit: usize) -> io::Result<usize> {
         self.prepare_read(timeout)?;
-        let room = self.input.room(limit);
+        let room = self.buffers.input.room(limit);
         let count = retry(|| self.transport.read(room))?;
-        self.input.end += count;
+        self.buffers.input.end += count;
+        Ok(count)
+    }
+
+    /// Reads once into the input buffer what is there; where it would have to wait it says so.
+    pub(crate) fn try_fill(&mut self, limit: usize) -> io::Result<usize> {
+        let room = self.buffers.input.room(limit);
+        let count = retry(|| self.transport.try_read(room))?;
+        self.buffers.input.end += count;
         Ok(count)
     }
 
@@ -138,7 +168,7 @@ impl<T: Transport + ?Sized> Io<T> {
         place: &mut [u8],
         timeout: Option<Duration>,
     ) -> io::Result<usize> {
-        debug_assert!(self.input.bytes().is_empty());
+        debug_assert!(self.buffers.input.bytes().is_empty());
         self.prepare_read(timeout)?;
         retry(|| self.transport.read(place))
     }
@@ -158,7 +188,7 @@ impl<T: Transport + ?Sized> Io<T> {
         if self.is_broken {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        if self.out.is_empty() {
+        if self.buffers.out.is_empty() {
             return Ok(());
         }
         self.send(&[])
@@ -166,14 +196,14 @@ impl<T: Transport + ?Sized> Io<T> {
 
     /// Sends what was gathered if it is much.
     pub(crate) fn flush_if_large(&mut self) -> io::Result<()> {
-        if self.out.len() >= GATHER_LIMIT { self.flush() } else { Ok(()) }
+        if self.buffers.out.len() >= GATHER_LIMIT { self.flush() } else { Ok(()) }
     }
 
     /// Adds `piece` to the output: small ones are gathered, large ones leave at once behind what was
     /// gathered.
     pub(crate) fn push(&mut self, piece: &[u8]) -> io::Result<()> {
         if piece.len() <= COPY_LIMIT {
-            self.out.extend_from_slice(piece);
+            self.buffers.out.extend_from_slice(piece);
             return Ok(());
         }
         if self.is_broken {
@@ -185,8 +215,8 @@ impl<T: Transport + ?Sized> Io<T> {
     /// Writes what was gathered and `piece` behind it. A failure is remembered: the peer has seen a part of
     /// them, so that nothing sensible can follow.
     fn send(&mut self, piece: &[u8]) -> io::Result<()> {
-        let result = write_all(&mut self.transport, &self.out, piece);
-        self.out.clear();
+        let result = write_all(&mut self.transport, &self.buffers.out, piece);
+        self.buffers.out.clear();
         self.is_broken |= result.is_err();
         result
     }
@@ -199,7 +229,7 @@ impl<T: Transport + ?Sized> Io<T> {
         let deadline = Deadline::after(Some(time));
         let mut seen = 0;
         while seen < limit {
-            self.input.consume(self.input.bytes().len());
+            self.buffers.input.consume(self.buffers.input.bytes().len());
             let Ok(left) = deadline.left() else { return };
             match self.fill(left, INPUT) {
                 Ok(0) | Err(_) => return,

@@ -19,9 +19,9 @@
 //! # Layers
 //!
 //! ```text
-//!   server                                   the library's sockets
+//!   server, keeper                           the library's sockets, greenlets that rest between requests
 //!   connection, deliver, request_body        the exchange, over any `Transport`
-//!   io                                       buffers: output before input, one read per wake-up
+//!   io, desk                                 buffers: output before input, one read per wake-up
 //!   head, framing, chunked, encode, date     the protocol: bytes in, verdict out; no I/O
 //! ```
 //!
@@ -38,11 +38,13 @@ mod connection;
 mod date;
 mod deadline;
 mod deliver;
+mod desk;
 mod encode;
 mod error;
 mod framing;
 mod head;
 mod io;
+mod keeper;
 mod limits;
 mod request;
 mod request_body;

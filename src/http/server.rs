@@ -2,7 +2,7 @@
 //! that knows the library's sockets.
 
 use super::config::Config;
-use super::connection::serve_connection;
+use super::keeper::{Service, keep};
 use super::limits::Limits;
 use super::response::Handler;
 use super::transport::Transport;
@@ -114,14 +114,16 @@ impl Server {
     /// # }
     /// ```
     pub fn start(self, handler: impl Handler + 'static) -> io::Result<RunningServer> {
-        let (config, gate) = (self.config, Rc::new(Gate::default()));
+        let gate = Rc::new(Gate::default());
+        let service = Rc::new(Service { handler, config: self.config });
         let server = self.builder.handle({
             let gate = gate.clone();
-            move |stream, peer| {
+            move |stream, peer| -> io::Result<()> {
                 // Responses are gathered here: nothing is gained by waiting for more.
                 stream.set_nodelay(true)?;
                 let socket = Socket { stream, peer, gate: gate.clone(), place: Cell::new(None) };
-                serve_connection(socket, &handler, &config)
+                keep(socket, service.clone());
+                Ok(())
             }
         });
         server.start()?;
@@ -213,9 +215,9 @@ impl Gate {
 }
 
 /// A socket with the address it was accepted from, so that nobody asks the system again.
-struct Socket {
-    stream: TcpStream,
-    peer: SocketAddr,
+pub(super) struct Socket {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
     gate: Rc<Gate>,
     /// Where it stands among the idle ones.
     place: Cell<Option<usize>>,
@@ -248,6 +250,10 @@ impl Write for Socket {
 }
 
 impl Transport for Socket {
+    fn try_read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        self.stream.try_read(place)
+    }
+
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_read_timeout(timeout)
     }

@@ -73,6 +73,15 @@ pub trait Transport: Read + Write {
     /// Whatever the transport reports; it is taken to mean that the peer is gone.
     fn shutdown_write(&self) -> io::Result<()>;
 
+    /// As `read`, but where that would wait it fails with [`WouldBlock`](io::ErrorKind::WouldBlock). A transport that does not know
+    /// how simply waits.
+    ///
+    /// # Errors
+    /// As `read`.
+    fn try_read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        self.read(place)
+    }
+
     /// Called with true before the connection waits for a request of which nothing has come yet, and with false when that
     /// wait has ended. A server that stops can end such waits at once.
     fn set_idle(&self, is_idle: bool) {

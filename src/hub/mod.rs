@@ -42,7 +42,7 @@ use hooks::Hooks;
 pub(crate) use inbox::{Inbox, Message};
 pub(crate) use outside::{Completion, Outside};
 use schedule::Schedule;
-pub(crate) use task::{Extras, Object, Origin, Park, Reason, State, Task, Wake};
+pub(crate) use task::{End, Extras, Object, Origin, Park, Reason, Rounds, State, Task, Wake};
 use timers::{TimerKey, Timers};
 pub(crate) use turn::NothingLeft;
 pub(crate) use values::{Bound, Key};
@@ -55,6 +55,8 @@ pub(crate) enum Alarm {
     Expire(Rc<Task>, u64),
     /// Starts a task (`spawn_later`).
     Start(Rc<Task>),
+    /// Lets a task that was woken and found no stack try again.
+    Retry(Rc<Task>),
 }
 
 pub(crate) struct Hub {
@@ -255,6 +257,8 @@ impl Hub {
         }
         for (_, task) in self.live.borrow().iter() {
             task.state.set(State::Forgotten);
+            // As the frames of the others: no destructor runs.
+            std::mem::forget(task.rounds.take());
         }
         self.root.state.set(State::Forgotten);
         self.tell_of_the_end();

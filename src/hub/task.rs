@@ -22,6 +22,7 @@ use crate::error::JoinError;
 use crate::hub::ending::{Links, Outcome};
 use crate::hub::timers::TimerKey;
 use crate::hub::values::{Bound, Inherited, Locals};
+use crate::unwind::Payload;
 use crate::waitlist::WaitList;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +119,10 @@ pub(crate) struct Task {
     expired: RefCell<VecDeque<u64>>,
     /// How many `shield`s it is in.
     pub(crate) shields: Cell<u32>,
-    /// The greenlet's frames; absent for a root and after the end. Borrowed only by the one place that resumes.
+    /// The greenlet's frames; absent for a root, after the end, and while it rests. Borrowed only by the one place that resumes.
     pub(crate) coroutine: RefCell<Option<Coroutine>>,
+    /// What goes on after a rest, or after the greenlet's own function.
+    pub(crate) rounds: Cell<Option<Box<dyn Rounds>>>,
     /// Its place in the hub's table of live greenlets.
     pub(crate) place: Cell<usize>,
     /// The timer of `spawn_later`.
@@ -130,6 +133,18 @@ pub(crate) struct Task {
     pub(crate) outcome: Cell<Option<Outcome>>,
     extras: OnceCell<Box<Extras>>,
 }
+
+/// A greenlet that goes on in rounds. Between two of them it *rests*: it is parked, but has no frames and no stack.
+pub(crate) trait Rounds {
+    /// What to do when the last round is over: the end of the greenlet.
+    fn set_end(&mut self, end: End);
+
+    /// The next round, on a stack of its own. Keeps itself in the task if another is to follow. Nothing unwinds out of here.
+    fn run(self: Box<Self>, task: &Rc<Task>);
+}
+
+/// Gets what was thrown out of the last round, if anything was.
+pub(crate) type End = Box<dyn FnOnce(&Rc<Task>, Result<(), Payload>)>;
 
 /// What most greenlets have not, kept apart so that these cost them nothing.
 pub(crate) struct Extras {
@@ -180,6 +195,7 @@ impl Task {
             expired: RefCell::new(VecDeque::new()),
             shields: Cell::new(0),
             coroutine: RefCell::new(None),
+            rounds: Cell::new(None),
             place: Cell::new(usize::MAX),
             start_timer: Cell::new(None),
             joiners: WaitList::new(),

@@ -15,7 +15,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Alarm, Hub, IO_BUDGET, State, Task, Wake};
-use crate::coro::Step;
+use crate::coro::{Coroutine, Label, Step};
+use crate::stack::DEFAULT_STACK_SIZE;
 
 /// Resumptions between two looks at descriptors and timers.
 pub(super) const BATCH: u32 = 64;
@@ -26,6 +27,9 @@ const BATCH_NANOS: u64 = 500_000;
 
 /// The memory of free stacks is given back at most so often, a bounded number at a time.
 const TRIM_EVERY_NANOS: u64 = 10_000_000;
+
+/// A greenlet that has rested and finds no stack tries again after this time.
+const STACK_RETRY_NANOS: u64 = 10_000_000;
 
 /// Why the loop has stopped without the root being woken: nothing is left that could wake anybody.
 pub(crate) struct NothingLeft;
@@ -57,13 +61,19 @@ impl Hub {
     }
 
     fn resume(&self, task: Rc<Task>) {
+        let mut frames = task.coroutine.borrow_mut();
+        let coroutine = match &mut *frames {
+            Some(coroutine) => coroutine,
+            rested => match self.begin_round(&task) {
+                Some(coroutine) => rested.insert(coroutine),
+                None => return,
+            },
+        };
         task.state.set(State::Running);
         self.io_budget.set(IO_BUDGET);
         let resumer = self.running.replace(task.clone());
-        let step = match task.coroutine.borrow_mut().as_mut() {
-            Some(coroutine) => coroutine.resume(),
-            None => unreachable!("a scheduled greenlet has its frames until it has finished"),
-        };
+        let step = coroutine.resume();
+        drop(frames);
         debug_assert!(!std::thread::panicking(), "greenlet {task} was suspended in the middle of an unwind");
         self.running.replace(resumer);
         if let Step::Finished = step {
@@ -71,10 +81,34 @@ impl Hub {
         }
     }
 
+    /// New frames for a greenlet that has rested. If no stack can be had now, it is tried again later.
+    fn begin_round(&self, task: &Rc<Task>) -> Option<Coroutine> {
+        let stack = match self.stacks.take(DEFAULT_STACK_SIZE) {
+            Ok(stack) => stack,
+            Err(error) => {
+                eprintln!("greenloop: greenlet {task} has to wait for a stack: {error}");
+                task.state.set(State::Parked);
+                let later = self.now().saturating_add(STACK_RETRY_NANOS);
+                self.arm(later, Alarm::Retry(task.clone()));
+                return None;
+            }
+        };
+        let Some(rounds) = task.rounds.take() else {
+            unreachable!("a scheduled greenlet has its frames, or rounds to come, until it has finished")
+        };
+        let label = Label { id: task.id, name: task.name.clone() };
+        let task = task.clone();
+        Some(Coroutine::new(stack, label, move || rounds.run(&task)))
+    }
+
+    /// The frames of a greenlet have ended. It rests, or it is done.
     fn retire(&self, task: &Rc<Task>) {
         let coroutine = task.coroutine.borrow_mut().take();
         if let Some(coroutine) = coroutine {
             self.stacks.give(coroutine.into_stack());
+        }
+        if !task.is_done() {
+            return;
         }
         let entry = self.live.borrow_mut().remove(task.place.get());
         debug_assert!(Rc::ptr_eq(&entry, task));
@@ -175,6 +209,12 @@ impl Hub {
             match alarm {
                 Alarm::Wake(task) => {
                     self.wake(&task, Wake::TimedOut);
+                }
+                Alarm::Retry(task) => {
+                    if task.state.get() == State::Parked {
+                        task.state.set(State::Ready);
+                        self.schedule.push(task);
+                    }
                 }
                 Alarm::Expire(task, scope) => {
                     task.scope_expired(scope);

@@ -31,6 +31,26 @@ impl<T: AsFd> Watched<T> {
         }
     }
 
+    pub(super) fn source(&self) -> &Rc<Source> {
+        &self.source
+    }
+
+    /// [`with`](Self::with), but where that would park it says that it would block.
+    pub(crate) fn try_with<R>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        while self.source.is_ready(direction) {
+            match operation(self.get()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.source.would_block(direction),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     /// Ends the registration and gives the descriptor back. It stays non-blocking.
     pub(crate) fn into_inner(mut self) -> T {
         match self.deregister() {

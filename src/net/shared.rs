@@ -8,7 +8,8 @@ use std::os::unix::net as unix;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::io::Watched;
+use crate::hub::Reason;
+use crate::io::{Resting, Watched};
 use crate::reactor::Direction;
 
 /// `readv` takes no more pieces than this at once.
@@ -124,6 +125,10 @@ impl<S: Std> Shared<S> {
         self.0.is_deaf.get()
     }
 
+    pub(super) fn rest_until_readable(&self) -> io::Result<(Resting, Reason)> {
+        self.0.watched.rest_until_readable()
+    }
+
     pub(super) fn read_timeout(&self) -> Option<Duration> {
         self.0.read_timeout.get()
     }
@@ -167,6 +172,13 @@ where
         }
         let count = self.reading(|mut socket| socket.read_vectored(bufs))?;
         self.has_read(count, room);
+        Ok(count)
+    }
+
+    /// [`read`](Self::read), but where that would park it says that it would block.
+    pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.watched.try_with(Direction::Read, |mut socket| socket.read(buf))?;
+        self.has_read(count, buf.len());
         Ok(count)
     }
 

@@ -10,6 +10,8 @@ use super::ToSocketAddrs;
 use super::connect::connect;
 use super::methods::{limit_methods, option_methods, socket_methods, stream_methods};
 use super::shared::{Shared, not_zero};
+use crate::hub::Reason;
+use crate::io::Resting;
 use crate::park::Deadline;
 use crate::sys::socket;
 
@@ -44,6 +46,16 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
+    /// Reads what is there, and does not wait.
+    pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.try_read(buf)
+    }
+
+    /// Has the running greenlet woken when there is something to read, see `greenlet/rounds.rs`.
+    pub(crate) fn rest_until_readable(&self) -> io::Result<(Resting, Reason)> {
+        self.inner.rest_until_readable()
+    }
+
     /// Connects to the first of the addresses that answers.
     ///
     /// They are tried in their order, IPv6 and IPv4 in turns. An attempt that fails, or has not succeeded after 250 ms, is

@@ -1,0 +1,86 @@
+//! A server's connection between its requests: a greenlet that rests.
+//!
+//! While nothing has come and nothing is to be said, a connection is its socket and a closure. Everything else, the stack and the
+//! buffers, is there only from the arrival of a request until the last answer has left; see `greenlet/rounds.rs` and `desk.rs`.
+
+use super::config::Config;
+use super::connection::{Borrowed, Connection, Paused};
+use super::desk::Desk;
+use super::io::{Io, quiet};
+use super::response::Handler;
+use super::server::Socket;
+use super::transport::Transport;
+use crate::greenlet::rounds::{self, Round};
+use crate::io::Resting;
+use crate::park::{Deadline, Woken};
+use crate::server::Outcome;
+use std::io;
+use std::rc::Rc;
+
+/// What all connections of a server serve.
+pub(super) struct Service<H> {
+    pub(super) handler: H,
+    pub(super) config: Config,
+}
+
+/// Lets the running greenlet, when its own function has returned, serve the connection until it ends.
+pub(super) fn keep<H: Handler + 'static>(socket: Socket, service: Rc<Service<H>>) {
+    let mut keeper = Keeper { socket: Some(socket), service, served: 0, resting: None };
+    rounds::follow(move |woken| keeper.round(woken));
+}
+
+struct Keeper<H> {
+    /// Always there between two rounds.
+    socket: Option<Socket>,
+    service: Rc<Service<H>>,
+    served: u64,
+    resting: Option<Resting>,
+}
+
+impl<H: Handler> Keeper<H> {
+    fn round(&mut self, woken: Option<Woken>) -> Round {
+        self.resting = None;
+        let Some(socket) = self.socket.take() else { return Round::Over };
+        socket.set_idle(false);
+        if woken == Some(Woken::TimedOut) {
+            return Round::Over;
+        }
+        let peer = socket.peer;
+        self.serve(socket).unwrap_or_else(|error| {
+            quiet(Err(error)).conclude(&peer);
+            Round::Over
+        })
+    }
+
+    /// Serves what is there.
+    fn serve(&mut self, socket: Socket) -> io::Result<Round> {
+        let peer = Some(socket.peer);
+        let Desk { buffers, mut head } = Desk::take();
+        let mut io = Io::new(socket, buffers);
+        let mut connection = Connection {
+            io: &mut io,
+            handler: &Borrowed(&self.service.handler),
+            config: &self.service.config,
+            peer,
+            head: &mut head,
+            served: self.served,
+            rests: true,
+        };
+        let paused = connection.run();
+        self.served = connection.served;
+        let (socket, buffers) = io.into_parts();
+        if buffers.are_empty() {
+            Desk { buffers, head }.give();
+        }
+        match paused? {
+            Paused::Over => Ok(Round::Over),
+            Paused::Idle(timeout) => {
+                let (resting, reason) = socket.stream.rest_until_readable()?;
+                socket.set_idle(true);
+                self.resting = Some(resting);
+                self.socket = Some(socket);
+                Ok(Round::Rest(reason, Deadline::after(timeout)))
+            }
+        }
+    }
+}

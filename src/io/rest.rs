@@ -1,0 +1,47 @@
+//! Waiting for a descriptor without frames: see `greenlet/rounds.rs`.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::rc::Rc;
+
+use super::Watched;
+use crate::hub::{Hub, Object, Reason};
+use crate::reactor::{Direction, Source};
+
+/// As long as it lives, an event wakes the greenlet that has made it.
+pub(crate) struct Resting {
+    source: Rc<Source>,
+}
+
+impl<T: AsFd> Watched<T> {
+    /// Has the running greenlet woken when there is something to read. It is to park at once, in this way or that, with this reason.
+    ///
+    /// # Errors
+    /// That another greenlet is already waiting for the same.
+    pub(crate) fn rest_until_readable(&self) -> io::Result<(Resting, Reason)> {
+        let hub = Hub::current();
+        let descriptor = self.get().as_fd();
+        let source = self.source();
+        if let Err(other) = source.begin(Direction::Read, hub.running()) {
+            return Err(io::Error::other(format!(
+                "this descriptor is already being read by greenlet {other}"
+            )));
+        }
+        if let Err(error) = hub.reactor.begin_waiting(descriptor, source) {
+            source.end(Direction::Read);
+            return Err(error);
+        }
+        let reason = Reason::of("descriptor (readable)", Object::Descriptor(descriptor.as_raw_fd()));
+        Ok((Resting { source: source.clone() }, reason))
+    }
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        self.source.end(Direction::Read);
+        // A thread that ends drops it after its hub.
+        if let Some(hub) = Hub::try_current() {
+            hub.reactor.done_waiting();
+        }
+    }
+}
