@@ -74,3 +74,6 @@ impl<F: FnMut(Option<Woken>) -> Round + 'static> Rounds for Following<F> {
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -1,0 +1,207 @@
+//! Greenlets that rest are greenlets as any other.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Round, follow};
+use crate::hub::Reason;
+use crate::park::{Deadline, Woken};
+use crate::pool::Pool;
+use crate::testing::{virtual_time, wait_all_parked};
+use crate::{Greenlet, LoopExit, Outcome, current, sleep, spawn, timeout, wait_all};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn nap(time: Duration) -> Round {
+    Round::Rest(Reason::plain("its next round"), Deadline::after(Some(time)))
+}
+
+/// Rests until it is killed.
+fn for_ever() -> Round {
+    Round::Rest(Reason::plain("its next round"), Deadline::NEVER)
+}
+
+/// Gives its value after `rounds` rounds, a second of rest before each but the first.
+fn resting(value: u32, rounds: u32) -> Greenlet<u32> {
+    spawn(move || {
+        let mut left = rounds;
+        follow(move |woken| {
+            assert_eq!(woken, (left < rounds).then_some(Woken::TimedOut));
+            left -= 1;
+            if left == 0 { Round::Over } else { nap(SECOND) }
+        });
+        value
+    })
+}
+
+/// Says that it was dropped.
+struct Dropped(Rc<Cell<bool>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.set(true);
+    }
+}
+
+#[test]
+fn the_value_is_that_of_its_function_and_comes_after_the_last_round() {
+    virtual_time(|| {
+        let greenlet = resting(7, 4);
+        assert!(!greenlet.wait_timeout(SECOND * 5 / 2));
+        assert!(greenlet.wait_timeout(SECOND));
+        assert_eq!(greenlet.join().unwrap(), 7);
+    });
+}
+
+#[test]
+fn rounds_run_on_one_stack_whichever_is_free() {
+    virtual_time(|| {
+        let addresses = Rc::new(RefCell::new(Vec::new()));
+        for n in 0..100 {
+            let addresses = addresses.clone();
+            spawn(move || {
+                let mut first = true;
+                follow(move |_| {
+                    let here = 0_u8;
+                    if first {
+                        first = false;
+                        return nap(SECOND + Duration::from_millis(n));
+                    }
+                    addresses.borrow_mut().push(std::ptr::from_ref(&here).addr());
+                    Round::Over
+                });
+            });
+        }
+        wait_all();
+        let addresses = addresses.take();
+        assert_eq!(addresses.len(), 100);
+        assert!(addresses.iter().all(|&address| address == addresses[0]), "they woke one after the other");
+    });
+}
+
+#[test]
+fn it_keeps_its_identity() {
+    virtual_time(|| {
+        let ids = Rc::new(RefCell::new(Vec::new()));
+        let greenlet = spawn({
+            let ids = ids.clone();
+            move || {
+                ids.borrow_mut().push(current().id());
+                let mut left = 3;
+                follow(move |_| {
+                    ids.borrow_mut().push(current().id());
+                    sleep(SECOND); // a round may park as it likes
+                    left -= 1;
+                    if left == 0 { Round::Over } else { nap(SECOND) }
+                });
+            }
+        });
+        let id = greenlet.id();
+        greenlet.join().unwrap();
+        assert_eq!(ids.take(), [id; 4]);
+    });
+}
+
+// KL16, KL20: what it owns is dropped, on a stack of its own, where destructors may block.
+#[test]
+fn it_is_killed_while_it_rests() {
+    virtual_time(|| {
+        let dropped = Rc::new(Cell::new(false));
+        let greenlet = spawn({
+            let owned = Dropped(dropped.clone());
+            move || {
+                follow(move |_| {
+                    let _ = &owned;
+                    for_ever()
+                })
+            }
+        });
+        wait_all_parked();
+        greenlet.kill();
+        assert!(dropped.get());
+        assert!(greenlet.join().unwrap_err().is_killed());
+    });
+}
+
+// KL04: the kill comes between the decision to rest and the rest.
+#[test]
+fn a_pending_kill_is_thrown_where_it_would_rest() {
+    let greenlet = spawn(|| {
+        follow(|woken| {
+            assert_eq!(woken, None, "it has rested");
+            current().kill_nowait();
+            for_ever()
+        })
+    });
+    assert!(greenlet.join().unwrap_err().is_killed());
+}
+
+#[test]
+fn a_panic_in_a_round_is_the_outcome() {
+    virtual_time(|| {
+        let greenlet = spawn(|| {
+            let mut first = true;
+            follow(move |_| {
+                assert!(std::mem::replace(&mut first, false), "the second round");
+                nap(SECOND)
+            })
+        });
+        greenlet.wait();
+        assert_eq!(greenlet.outcome(), Some(Outcome::Panicked));
+        assert!(greenlet.join().unwrap_err().to_string().contains("the second round"));
+    });
+}
+
+#[test]
+fn a_function_that_fails_has_no_rounds() {
+    let dropped = Rc::new(Cell::new(false));
+    let greenlet = spawn({
+        let owned = Dropped(dropped.clone());
+        move || {
+            follow(move |_| {
+                let _ = &owned;
+                panic!("a round has begun")
+            });
+            panic!("expected");
+        }
+    });
+    assert!(greenlet.join().unwrap_err().to_string().contains("expected"));
+    assert!(dropped.get());
+}
+
+#[test]
+fn it_keeps_its_slot_and_its_links() {
+    virtual_time(|| {
+        let (pool, told) = (Pool::new(1), Rc::new(Cell::new(0)));
+        let greenlet = pool.spawn(|| {
+            let mut left = 3;
+            follow(move |_| {
+                left -= 1;
+                if left == 0 { Round::Over } else { nap(SECOND) }
+            });
+        });
+        greenlet.link({
+            let told = told.clone();
+            move |_, outcome| told.set(told.get() + usize::from(outcome == Outcome::Value))
+        });
+        wait_all_parked();
+        assert!(pool.is_full());
+        assert_eq!(told.get(), 0);
+        assert!(timeout(SECOND, || pool.wait_available(None)).is_err());
+        pool.join();
+        assert!(!pool.is_full());
+        wait_all();
+        assert_eq!(told.get(), 1);
+    });
+}
+
+// HB01: one that nobody can wake stands in the report.
+#[test]
+fn a_deadlock_names_it() {
+    let greenlet = spawn(|| follow(|_| for_ever()));
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| greenlet.wait())).unwrap_err();
+    let report = LoopExit::from_panic(&*payload).expect("another panic").to_string();
+    assert!(report.contains("waits for its next round") && report.contains("rounds/tests.rs"), "{report}");
+    greenlet.kill();
+}
