@@ -455,7 +455,7 @@ fn closing_a_listener_resets_the_clients_that_were_not_accepted() {
     assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
-// A wake-up for a descriptor that was closed does not reach the next one with its number.
+// SK40: a wake-up for a descriptor that was closed does not reach the next one with its number.
 #[test]
 fn a_descriptor_whose_number_is_used_again_gets_only_its_own_events() {
     for _ in 0..50 {
