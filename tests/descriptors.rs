@@ -6,8 +6,9 @@ mod net_support;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use greenloop::net::{TcpListener, TcpStream};
+use greenloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use greenloop::server::StreamServer;
+use greenloop::testing::virtual_time;
 use greenloop::{join_all, sleep, spawn, threadpool, timeout};
 use net_support::{LONG, Mute, PROMPT, connection, in_a_child, ms, open_descriptors, reset, spawn_parked};
 
@@ -72,6 +73,62 @@ fn calls_that_fail_or_are_interrupted_leave_none_open() {
                 spawn(move || drop(TcpStream::connect(dead))),
             ];
             greenloop::kill_all(&parked);
+        }
+    });
+}
+
+// SK10, SK32
+#[test]
+fn sockets_of_the_other_kinds_leave_none_open() {
+    leaves_none_open("sockets_of_the_other_kinds_leave_none_open", || {
+        let folder = std::env::temp_dir().join(format!("greenloop-descriptors-{}", std::process::id()));
+        for _ in 0..10 {
+            std::fs::create_dir_all(&folder).unwrap();
+            let path = folder.join("socket");
+            let listener = UnixListener::bind(&path).unwrap();
+            UnixListener::bind(&path).unwrap_err();
+            UnixStream::connect(folder.join("nothing")).unwrap_err();
+            let client = UnixStream::connect(&path).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            let (a, b) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+            UdpSocket::bind(a.local_addr().unwrap()).unwrap_err();
+            let (c, d) = UnixDatagram::pair().unwrap();
+            let e = UnixDatagram::bind(folder.join("datagram")).unwrap();
+            let clones = (client.try_clone().unwrap(), a.try_clone().unwrap(), listener.try_clone().unwrap());
+            let parked = [
+                spawn_parked(move || drop(listener.accept())),
+                spawn_parked(move || drop((&client).read(&mut [0; 8]))),
+                spawn_parked(move || drop((&server).write_all(&vec![7; 8 << 20]))),
+                spawn_parked(move || drop(a.recv(&mut [0; 8]))),
+                spawn_parked(move || drop(c.recv_from(&mut [0; 8]))),
+                spawn_parked(move || while d.send(b"x").is_ok() {}),
+            ];
+            greenloop::kill_all(&parked);
+            let duplicate = (b.try_clone().unwrap().into_std().unwrap(), b, e.into_std().unwrap());
+            drop((clones, duplicate));
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+    });
+}
+
+// SK20
+#[test]
+fn attempts_at_several_addresses_leave_none_open() {
+    leaves_none_open("attempts_at_several_addresses_leave_none_open", || {
+        let (mutes, listener) = ([Mute::new(), Mute::new()], TcpListener::bind("127.0.0.1:0").unwrap());
+        let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = listener.local_addr().unwrap();
+        let addresses = [mutes[0].address(), dead, mutes[1].address(), address];
+        for limit in [1, 100, 251, 300, 499] {
+            virtual_time(|| {
+                timeout(ms(limit), || TcpStream::connect(addresses.as_slice()).map(drop)).unwrap_err();
+                TcpStream::connect_timeout(addresses.as_slice(), ms(limit)).unwrap_err();
+                let killed = spawn(move || TcpStream::connect(addresses.as_slice()).map(drop));
+                sleep(ms(limit));
+                killed.kill();
+                TcpStream::connect(addresses.as_slice()).unwrap();
+                TcpStream::connect([dead, dead].as_slice()).unwrap_err();
+            });
         }
     });
 }
