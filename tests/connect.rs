@@ -70,6 +70,18 @@ fn a_failure_is_followed_by_the_next_address_at_once() {
     });
 }
 
+#[test]
+fn the_families_take_turns() {
+    let Ok(six) = TcpListener::bind("[::1]:0") else { return };
+    let mutes = [Mute::new(), Mute::new(), Mute::new()];
+    let address = six.local_addr().unwrap();
+    let addresses = [mutes[0].address(), mutes[1].address(), mutes[2].address(), address];
+    virtual_time(|| {
+        assert_eq!(TcpStream::connect(addresses.as_slice()).unwrap().peer_addr().unwrap(), address);
+        assert!(elapsed() < ms(500), "{:?}", elapsed());
+    });
+}
+
 // The first listener makes room after the second attempt has begun, and the system repeats the first attempt after a second.
 #[test]
 fn an_earlier_attempt_goes_on_while_later_ones_begin() {

@@ -5,10 +5,11 @@ mod net_support;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use greenloop::net::{TcpListener, TcpStream};
+use greenloop::net::{TcpListener, TcpStream, UnixStream};
 use greenloop::{sleep, spawn, timeout, wait_all, yield_now};
 use net_support::{
     LONG, Log, Mute, Numbers, OnDrop, PROMPT, Pattern, SHORT, connection, ms, reset, spawn_parked,
@@ -474,6 +475,35 @@ fn a_descriptor_whose_number_is_used_again_gets_only_its_own_events() {
         assert_eq!(reader.join().unwrap().unwrap(), b"new");
     }
     wait_all();
+}
+
+// SK40: the same, while a duplicate keeps the old one open, and with it whatever the system has noted of it.
+#[test]
+fn a_duplicate_of_a_closed_descriptor_disturbs_nobody_who_has_its_number() {
+    // In a process of its own, where nobody else takes the number.
+    const NAME: &str = "a_duplicate_of_a_closed_descriptor_disturbs_nobody_who_has_its_number";
+    net_support::in_a_child(NAME, "", || {
+        let (mut a, b) = connection();
+        let (number, duplicate) = (b.as_raw_fd(), b.as_fd().try_clone_to_owned().unwrap());
+        drop(b);
+        let (mut reading, mut writing) = UnixStream::pair().unwrap();
+        assert_eq!(reading.as_raw_fd(), number, "the number is used again");
+        let reader = spawn_parked(move || {
+            let mut place = [0; 8];
+            let count = reading.read(&mut place)?;
+            io::Result::Ok(place[..count].to_vec())
+        });
+        for _ in 0..3 {
+            a.write_all(b"for the old one").unwrap();
+            let_events_come();
+            assert!(!reader.is_finished());
+        }
+        writing.write_all(b"new").unwrap();
+        assert_eq!(reader.join().unwrap().unwrap(), b"new");
+        let mut place = [0; 45];
+        TcpStream::from_std(duplicate.into()).unwrap().read_exact(&mut place).unwrap();
+        assert_eq!(place, *b"for the old one".repeat(3));
+    });
 }
 
 // A thread-local socket whose hub has ended before it must not touch the sockets of the next hub.

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::io::{Watched, wait_for_any, with_context};
-use crate::park::Deadline;
+use crate::park::{self, Deadline};
 use crate::reactor::Direction;
 use crate::sys::socket;
 
@@ -23,6 +23,7 @@ pub(super) fn connect(
     local: Option<SocketAddr>,
     deadline: Deadline,
 ) -> io::Result<Watched<TcpStream>> {
+    park::take_turn();
     let targets = targets(addresses, local)?;
     let mut attempts = Attempts { local, under_way: Vec::new(), failure: None };
     let mut waiting = targets.iter();

@@ -17,20 +17,14 @@ const MOST_PIECES: usize = 1024;
 
 /// A socket of the standard library.
 pub(super) trait Std: AsFd + Sized {
-    /// If a read gives less than it was asked for, is the rest announced by an event? So it is for TCP. A read from a Unix
-    /// stream ends where descriptors were sent along, whatever lies behind.
-    const SHORT_IS_ALL: bool;
-
     fn set_nonblocking(&self, on: bool) -> io::Result<()>;
 
     fn duplicate(&self) -> io::Result<Self>;
 }
 
 macro_rules! std_sockets {
-    ($($type:ty, $short_is_all:literal;)*) => {$(
+    ($($type:ty),*) => {$(
         impl Std for $type {
-            const SHORT_IS_ALL: bool = $short_is_all;
-
             fn set_nonblocking(&self, on: bool) -> io::Result<()> {
                 self.set_nonblocking(on)
             }
@@ -42,13 +36,22 @@ macro_rules! std_sockets {
     )*};
 }
 
-std_sockets! {
-    std::net::TcpStream, true;
-    std::net::TcpListener, false;
-    std::net::UdpSocket, false;
-    unix::UnixStream, false;
-    unix::UnixListener, false;
-    unix::UnixDatagram, false;
+std_sockets!(std::net::TcpStream, std::net::TcpListener, std::net::UdpSocket);
+std_sockets!(unix::UnixStream, unix::UnixListener, unix::UnixDatagram);
+
+/// A stream of bytes of the standard library.
+pub(super) trait StdStream: Std {
+    /// If a read gives less than it was asked for, is the rest announced by an event?
+    const SHORT_IS_ALL: bool;
+}
+
+impl StdStream for std::net::TcpStream {
+    const SHORT_IS_ALL: bool = true;
+}
+
+impl StdStream for unix::UnixStream {
+    /// A read ends where descriptors were sent along, whatever lies behind.
+    const SHORT_IS_ALL: bool = false;
 }
 
 /// A watched socket with its time limits, for all its clones.
@@ -148,8 +151,7 @@ impl<S: Std> Shared<S> {
     }
 }
 
-/// Of a stream of bytes.
-impl<S: Std> Shared<S>
+impl<S: StdStream> Shared<S>
 where
     for<'a> &'a S: Read + Write,
 {
