@@ -126,6 +126,25 @@ fn parse(text: &str, limit: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
     resolve(scoped.unwrap_or(host), port, limit)
 }
 
+/// What the first of the addresses gives with which `attempt` succeeds; the failure of the last if it does with none.
+#[track_caller]
+pub(super) fn first<T>(
+    addr: impl ToSocketAddrs,
+    what: &str,
+    attempt: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut last = None;
+    for address in addr.to_socket_addrs()? {
+        match attempt(address) {
+            Ok(done) => return Ok(done),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("there is no address to {what}"))
+    }))
+}
+
 macro_rules! looked_up {
     ($($type:ty: $this:ident, $limit:ident => $lookup:expr;)*) => {$(
         impl ToSocketAddrs for $type {

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
+use super::address::first;
 use super::methods::{listener_methods, option_methods, socket_methods};
 use super::shared::Shared;
 use super::{TcpStream, ToSocketAddrs};
@@ -67,19 +68,12 @@ listener_methods!(TcpListener, TcpStream);
 socket_methods!(TcpListener, std::net::TcpListener, SocketAddr);
 
 /// Tries the addresses in turn.
+#[track_caller]
 pub(crate) fn first_bound<T>(
     addr: impl ToSocketAddrs,
     bind: impl Fn(SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {
-    let mut last = None;
-    for address in addr.to_socket_addrs()? {
-        match bind(address) {
-            Ok(bound) => return Ok(bound),
-            Err(error) => last = Some(listen_error(error, address)),
-        }
-    }
-    Err(last
-        .unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on")))
+    first(addr, "listen on", |address| bind(address).map_err(|error| listen_error(error, address)))
 }
 
 /// Says which address, and what to do about the two usual reasons.

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use super::ToSocketAddrs;
+use super::address::first;
 use super::methods::{limit_methods, option_methods, socket_methods};
 use super::shared::Shared;
 use crate::io::with_context;
@@ -51,10 +52,23 @@ impl UdpSocket {
     ///
     /// # Errors
     /// That of the last address tried, which its text names; that the name cannot be resolved.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    ///
+    /// let socket = UdpSocket::bind("127.0.0.1:0")?;
+    /// let error = UdpSocket::bind(socket.local_addr()?).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<UdpSocket> {
-        let bind = |address| UdpSocket::from_std(std::net::UdpSocket::bind(address)?);
-        first("bind a UDP socket to", addr, bind)
+        first(addr, "bind a UDP socket to", |address| {
+            std::net::UdpSocket::bind(address)
+                .and_then(UdpSocket::from_std)
+                .map_err(|error| with_context(error, format!("cannot bind a UDP socket to {address}")))
+        })
     }
 
     /// From now on sends to this address only, and receives only from there. No packet is sent by it.
@@ -66,7 +80,10 @@ impl UdpSocket {
     /// nobody listens there, a later call has that as its error.
     #[track_caller]
     pub fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
-        first("connect a UDP socket to", addr, |address| self.inner.std().connect(address))
+        first(addr, "connect a UDP socket to", |address| {
+            let outcome = self.inner.std().connect(address);
+            outcome.map_err(|error| with_context(error, format!("cannot connect a UDP socket to {address}")))
+        })
     }
 
     /// Waits for a datagram; gives its length and who has sent it.
@@ -169,6 +186,18 @@ impl UdpSocket {
     ///
     /// # Errors
     /// If the address is none of a group, or the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    /// use std::net::Ipv4Addr;
+    ///
+    /// let group = Ipv4Addr::new(239, 255, 1, 1);
+    /// let socket = UdpSocket::bind((group, 0))?;
+    /// socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
+    /// socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         self.inner.std().join_multicast_v4(group, interface)
     }
@@ -212,21 +241,3 @@ option_methods! { UdpSocket:
 }
 limit_methods!(UdpSocket, "receive", "send");
 socket_methods!(UdpSocket, std::net::UdpSocket, SocketAddr);
-
-/// The first of the addresses with which `attempt` succeeds.
-fn first<T>(
-    what: &str,
-    addr: impl ToSocketAddrs,
-    attempt: impl Fn(SocketAddr) -> io::Result<T>,
-) -> io::Result<T> {
-    let mut last = None;
-    for address in addr.to_socket_addrs()? {
-        match attempt(address) {
-            Ok(done) => return Ok(done),
-            Err(error) => last = Some(with_context(error, format!("cannot {what} {address}"))),
-        }
-    }
-    Err(last.unwrap_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, format!("there is no address to {what}"))
-    }))
-}

@@ -160,6 +160,21 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If there is no socket, or the datagram is too long; the text names the path. `TimedOut` if the limit for writing has passed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("greenloop-doc-datagram-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let path = folder.join("socket");
+    /// let receiver = UnixDatagram::bind(&path)?;
+    /// UnixDatagram::unbound()?.send_to(b"hello", &path)?;
+    /// let (count, from) = receiver.recv_from(&mut [0; 8])?;
+    /// assert!(count == 5 && from.is_unnamed());
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();

@@ -77,6 +77,21 @@ impl UnixStream {
     ///
     /// # Errors
     /// As for `connect`; the text names the address.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use greenloop::net::{UnixListener, UnixStream};
+    /// use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    ///
+    /// let name = format!("an abstract name {}", std::process::id());
+    /// let address = SocketAddr::from_abstract_name(name)?;
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// let client = UnixStream::connect_addr(&address)?;
+    /// let (server, _) = listener.accept()?;
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn connect_addr(address: &unix::SocketAddr) -> io::Result<UnixStream> {
         Self::connected(address)
@@ -104,6 +119,18 @@ impl UnixStream {
     ///
     /// # Errors
     /// If the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixStream;
+    /// use std::io::Write;
+    ///
+    /// let (mut a, b) = UnixStream::pair()?;
+    /// a.write_all(b"hello")?;
+    /// let mut place = [0; 8];
+    /// assert_eq!(b.peek(&mut place)?, 5); // still there
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, other) = unix::UnixStream::pair()?;
         Ok((UnixStream::from_std(one)?, UnixStream::from_std(other)?))
