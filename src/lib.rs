@@ -45,7 +45,7 @@ mod greenlet;
 #[cfg(feature = "http")]
 pub mod http;
 mod hub;
-mod io;
+pub mod io;
 pub mod local;
 pub mod lock;
 pub mod net;

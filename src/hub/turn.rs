@@ -132,7 +132,7 @@ impl Hub {
         }
         if idle && !awaited {
             self.sleep()?;
-        } else if self.reactor.is_watching() {
+        } else if self.reactor.is_of_interest() {
             self.reactor.poll(Some(Duration::ZERO));
         }
         self.read_inbox(|call| call());

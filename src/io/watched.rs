@@ -1,26 +1,97 @@
 //! A descriptor whose operations park the greenlet instead of blocking the thread.
+//!
+//! The latches of a registration say "may be ready" and are cleared by an operation that would block. That is enough for the
+//! crate's own sockets, whose operations all come through here. Somebody else's descriptor is read behind our back, so that a
+//! latch may be stale: there the system is asked, and its "no" clears the latch as an operation that would block does.
 
+use std::cell::Cell;
+use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::with_context;
 use crate::hub::{Hub, Object, Reason};
 use crate::park::{self, Deadline, Woken};
-use crate::reactor::{Direction, Source};
+pub use crate::reactor::Direction;
+use crate::reactor::Source;
+use crate::sys::descriptor;
 
-/// Owns a non-blocking descriptor and its registration with the hub of this thread.
-pub(crate) struct Watched<T: AsFd> {
+/// Any descriptor that the system can watch: of a client library such as libpq or ZeroMQ, of inotify, a timer, a device.
+///
+/// Who reads and writes it is left open. Either the library does, after [`readable`](Self::readable) or
+/// [`writable`](Self::writable) has waited until it can; or a closure given to [`with_io`](Self::with_io). `T` is anything that
+/// has a descriptor: an owner, or a borrower such as `BorrowedFd`.
+///
+/// A descriptor can be watched once per hub; a duplicate of it counts as another one. Two greenlets cannot wait for the same
+/// direction of it at once.
+///
+/// # Examples
+/// A library that has a descriptor and does its own input:
+/// ```
+/// use greenloop::{io::Watched, spawn};
+/// use std::io::{Read, Write};
+///
+/// let (ours, mut theirs) = std::os::unix::net::UnixStream::pair()?;
+/// spawn(move || theirs.write_all(b"ping"));
+///
+/// let watched = Watched::new(ours)?;
+/// watched.readable()?; // the others run meanwhile
+/// let mut answer = [0; 4];
+/// watched.get_ref().read_exact(&mut answer)?;
+/// assert_eq!(&answer, b"ping");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Watched<T: AsFd> {
     /// Always there, except while it is dropped or taken apart.
     io: Option<T>,
     source: Rc<Source>,
+    /// It is known not to block.
+    nonblocking: Cell<bool>,
 }
 
 impl<T: AsFd> Watched<T> {
-    /// Registers `io`, which must be non-blocking.
-    pub(crate) fn new(io: T) -> io::Result<Watched<T>> {
-        let source = Hub::current().reactor.register(io.as_fd())?;
-        Ok(Watched { io: Some(io), source })
+    /// Watches `io`, whose flags stay as they are: it may be blocking, and belong to other processes as well.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// If the system cannot watch it. Regular files and folders cannot be: they are always "ready" and block nevertheless, and are
+    /// for [`fs`](crate) or for the [thread pool](crate::threadpool()). If this hub watches the same descriptor already.
+    pub fn new(io: T) -> io::Result<Watched<T>> {
+        let source = Hub::current().reactor.register(io.as_fd()).map_err(cannot_watch)?;
+        Ok(Watched { io: Some(io), source, nonblocking: Cell::new(false) })
+    }
+
+    /// Watches `io` after it was made non-blocking, for [`with_io`](Self::with_io). That holds for all duplicates of the
+    /// descriptor, those in other processes too, and stays when the watching ends.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); if the system refuses to make it non-blocking.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::{Direction, Watched};
+    /// use std::io::Read;
+    ///
+    /// let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// let watched = Watched::nonblocking(ours)?;
+    /// drop(theirs);
+    /// assert_eq!(watched.with_io(Direction::Read, |mut socket| socket.read(&mut [0; 8]))?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn nonblocking(io: T) -> io::Result<Watched<T>> {
+        descriptor::set_nonblocking(&io, true)?;
+        Watched::new(io)
+    }
+
+    /// What is watched. To be left non-blocking if [`with_io`](Self::with_io) is used. **Switches**: no.
+    #[inline]
+    pub fn get_ref(&self) -> &T {
+        self.get()
     }
 
     #[inline]
@@ -51,12 +122,95 @@ impl<T: AsFd> Watched<T> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    /// Ends the registration and gives the descriptor back. It stays non-blocking.
-    pub(crate) fn into_inner(mut self) -> T {
+    /// Ends the watching and gives back what was watched. **Switches**: no.
+    pub fn into_inner(mut self) -> T {
         match self.deregister() {
             Some(io) => io,
             None => unreachable!("the descriptor is taken out only when the whole is consumed"),
         }
+    }
+
+    /// Waits until a read would not block: something is there, or the end, or an error.
+    ///
+    /// **Switches**: unless it is so.
+    ///
+    /// # Errors
+    /// If another greenlet is waiting for the same. In a destructor run by a panic or a kill, which does not wait.
+    #[track_caller]
+    pub fn readable(&self) -> io::Result<()> {
+        self.ready(Direction::Read, None)
+    }
+
+    /// [`readable`](Self::readable), at most for `timeout`.
+    ///
+    /// **Switches**: unless it is so.
+    ///
+    /// # Errors
+    /// `TimedOut`; and as [`readable`](Self::readable).
+    #[track_caller]
+    pub fn readable_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.ready(Direction::Read, Some(timeout))
+    }
+
+    /// Waits until a write of a byte would not block: there is room, or an error.
+    ///
+    /// **Switches**: unless it is so.
+    ///
+    /// # Errors
+    /// If another greenlet is waiting for the same. In a destructor run by a panic or a kill, which does not wait.
+    #[track_caller]
+    pub fn writable(&self) -> io::Result<()> {
+        self.ready(Direction::Write, None)
+    }
+
+    /// [`writable`](Self::writable), at most for `timeout`.
+    ///
+    /// **Switches**: unless it is so.
+    ///
+    /// # Errors
+    /// `TimedOut`; and as [`writable`](Self::writable).
+    #[track_caller]
+    pub fn writable_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.ready(Direction::Write, Some(timeout))
+    }
+
+    /// Does `operation`, again and again until it says something else than that it would block. It waits in between for
+    /// `direction`. `operation` must not switch.
+    ///
+    /// **Switches**: unless the operation succeeds at once.
+    ///
+    /// # Errors
+    /// Those of the operation. `InvalidInput` if the descriptor is blocking: the operation would stop the whole thread. If another
+    /// greenlet is waiting for the same. In a destructor run by a panic or a kill, if it would have to wait.
+    #[track_caller]
+    pub fn with_io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        if !self.nonblocking.get() {
+            if !descriptor::is_nonblocking(self.get_ref().as_fd())? {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "this descriptor is blocking, so the operation would stop the thread with all its greenlets; make it \
+                     non-blocking, or wait by `readable` or `writable` and do the operation then",
+                ));
+            }
+            self.nonblocking.set(true);
+        }
+        self.with(direction, None, operation)
+    }
+
+    /// Waits until the system says that the descriptor is ready, whoever uses it.
+    #[track_caller]
+    fn ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+        self.with(direction, timeout, |io| {
+            let ready = match direction {
+                Direction::Read => descriptor::is_readable(io.as_fd()),
+                Direction::Write => descriptor::is_writable(io.as_fd()),
+            };
+            ready?.then_some(()).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        })
     }
 
     /// Does `operation` until it does not say that it would block, and parks in between, at most for `timeout`.
@@ -75,7 +229,7 @@ impl<T: AsFd> Watched<T> {
         let mut deadline = None;
         loop {
             if self.source.is_ready(direction) {
-                match operation(self.get()) {
+                match operation(self.get_ref()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.source.would_block(direction)
                     }
@@ -122,7 +276,7 @@ impl<T: AsFd> Watched<T> {
             Woken::Notified => Ok(()),
             Woken::TimedOut => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("the peer did not let this socket be {verb} in the time allowed"),
+                format!("the peer did not let this descriptor be {verb} in the time allowed"),
             )),
             Woken::Refused => Err(refused()),
         }
@@ -134,7 +288,7 @@ impl<T: AsFd> Watched<T> {
         if let Err(other) = self.source.begin(direction, hub.running()) {
             let verb = if direction == Direction::Read { "read" } else { "written" };
             return Err(io::Error::other(format!(
-                "this socket is already being {verb} by greenlet {other}; two at once would each get a random part of what \
+                "this descriptor is already being {verb} by greenlet {other}; two at once would each get a random part of what \
                  comes and goes: give one of them the task or put a lock around it"
             )));
         }
@@ -155,6 +309,33 @@ impl<T: AsFd> Watched<T> {
 impl<T: AsFd> Drop for Watched<T> {
     fn drop(&mut self) {
         self.deregister();
+    }
+}
+
+impl<T: AsFd> AsFd for Watched<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for Watched<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watched").field(self.get_ref()).finish()
+    }
+}
+
+/// What to do about a descriptor that cannot be registered.
+pub(super) fn cannot_watch(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => with_context(
+            error,
+            "the system cannot watch this descriptor; a regular file or folder is for `fs` or for the thread pool",
+        ),
+        Some(libc::EEXIST) => with_context(
+            error,
+            "this hub watches the descriptor already; use the object that does, or a duplicate of the descriptor",
+        ),
+        _ => error,
     }
 }
 
@@ -181,7 +362,7 @@ pub(crate) fn wait_for_any<'a, T: AsFd + 'a>(
 
 fn refused() -> io::Error {
     io::Error::other(
-        "this would wait for a socket, but the greenlet is being unwound by a panic or a kill: destructors do not block",
+        "this would wait for a descriptor, but the greenlet is being unwound by a panic or a kill: destructors do not block",
     )
 }
 

@@ -28,15 +28,29 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::sys::driver::{Driver, Ready, Waker};
-pub(crate) use source::{Direction, Source};
+use crate::sys::driver::{Driver, Interest, Ready, Waker};
+pub use source::Direction;
+pub(crate) use source::Source;
+
+/// Is told of the events of a descriptor, between greenlets. It neither switches nor panics, and runs no code of the user's.
+pub(crate) trait Attendant {
+    /// Something has come, or may have.
+    fn attend(&self);
+
+    /// The thread has ended while greenlets lived: nobody will be told any more.
+    fn abandoned(&self) {}
+}
 
 pub(crate) struct Reactor {
     driver: RefCell<Option<Driver>>,
     sources: RefCell<Slab<Rc<Source>>>,
     generation: Cell<u32>,
-    /// Greenlets parked on a descriptor.
+    /// Greenlets parked on a descriptor, and what else is a reason to go on.
     waiting: Cell<usize>,
+    /// Descriptors that somebody attends.
+    attended: Cell<usize>,
+    /// Attendants to be told as soon as all events are taken in.
+    due: RefCell<Vec<Rc<dyn Attendant>>>,
 }
 
 impl Reactor {
@@ -47,14 +61,22 @@ impl Reactor {
             sources: RefCell::new(Slab::new()),
             generation: Cell::new(0),
             waiting: Cell::new(0),
+            attended: Cell::new(0),
+            due: RefCell::new(Vec::new()),
         };
         Ok((reactor, waker))
     }
 
-    /// Could an event wake somebody?
+    /// Does anybody wait for an event?
     #[inline]
     pub(crate) fn is_watching(&self) -> bool {
         self.waiting.get() > 0
+    }
+
+    /// Is there an event that matters to anybody, waiting or not?
+    #[inline]
+    pub(crate) fn is_of_interest(&self) -> bool {
+        self.waiting.get() + self.attended.get() > 0
     }
 
     /// Begins to watch a descriptor, which must be non-blocking. Both latches are set: try first.
@@ -76,12 +98,41 @@ impl Reactor {
             Ok(())
         });
         if self.is_own(source) {
-            self.sources.borrow_mut().remove(index(source.token));
+            let source = self.sources.borrow_mut().remove(index(source.token));
+            if let Some(attendant) = source.attended_by(None) {
+                self.attended.update(|count| count - 1);
+                drop(attendant);
+            }
         }
     }
 
-    /// Or of another hub of this thread, which has ended (destructors of thread-locals may see two).
-    fn is_own(&self, source: &Source) -> bool {
+    /// Watches a descriptor, and has `attendant` told when something can be read, until it is deregistered. What it does not
+    /// read at once it is not told of again. By itself this is no reason for the hub to go on.
+    pub(crate) fn attend(
+        &self,
+        descriptor: BorrowedFd<'_>,
+        attendant: Rc<dyn Attendant>,
+    ) -> io::Result<Rc<Source>> {
+        let source = self.register(descriptor)?;
+        source.attended_by(Some(attendant));
+        self.attended.update(|count| count + 1);
+        match self.attend_again(descriptor, &source) {
+            Ok(()) => Ok(source),
+            Err(error) => {
+                self.deregister(descriptor, &source);
+                Err(error)
+            }
+        }
+    }
+
+    /// To be called by an attendant that has been told and wants to be told of the next event.
+    pub(crate) fn attend_again(&self, descriptor: BorrowedFd<'_>, source: &Source) -> io::Result<()> {
+        let interest = Interest { readable: true, ..source.interest() };
+        self.with_driver(|driver| driver.arm(descriptor, source.token, interest))
+    }
+
+    /// Not of another hub of this thread, which has ended (destructors of thread-locals may see two).
+    pub(crate) fn is_own(&self, source: &Source) -> bool {
         let sources = self.sources.borrow();
         sources.get(index(source.token)).is_some_and(|own| std::ptr::eq(&**own, source))
     }
@@ -89,7 +140,7 @@ impl Reactor {
     /// Says that somebody is about to park for `direction`. Undone by [`done_waiting`](Self::done_waiting).
     pub(crate) fn begin_waiting(&self, descriptor: BorrowedFd<'_>, source: &Source) -> io::Result<()> {
         if !self.is_own(source) {
-            return Err(io::Error::other("this socket belongs to a hub that has ended with its thread"));
+            return Err(io::Error::other("this descriptor belongs to a hub that has ended with its thread"));
         }
         self.with_driver(|driver| driver.arm(descriptor, source.token, source.interest()))?;
         self.waiting.set(self.waiting.get() + 1);
@@ -100,15 +151,32 @@ impl Reactor {
         self.waiting.set(self.waiting.get() - 1);
     }
 
+    /// Says that what an attendant may be told of is a reason to go on. Undone by [`done_waiting`](Self::done_waiting).
+    pub(crate) fn begin_expecting(&self) {
+        self.waiting.update(|count| count + 1);
+    }
+
     /// Takes events from the system and wakes who waits for them. With a timeout of zero it does not sleep.
     pub(crate) fn poll(&self, timeout: Option<Duration>) {
-        let driver = self.driver.borrow();
-        let Some(driver) = driver.as_ref() else { return };
-        let outcome = driver.wait(timeout, |ready| self.dispatch(ready));
+        let outcome = match self.driver.borrow().as_ref() {
+            Some(driver) => driver.wait(timeout, |ready| self.dispatch(ready)),
+            None => return,
+        };
         if let Err(error) = outcome {
             panic!(
                 "the hub cannot wait for its descriptors: {error}; was its epoll descriptor closed behind its back?"
             );
+        }
+        if !self.due.borrow().is_empty() {
+            self.tell_attendants();
+        }
+    }
+
+    /// With nothing borrowed: they register and deregister.
+    #[cold]
+    fn tell_attendants(&self) {
+        for attendant in self.due.take() {
+            attendant.attend();
         }
     }
 
@@ -116,11 +184,19 @@ impl Reactor {
         let sources = self.sources.borrow();
         if let Some(source) = sources.get(index(ready.token)).filter(|source| source.token == ready.token) {
             source.accept(ready);
+            if let Some(attendant) = source.attendant() {
+                self.due.borrow_mut().push(attendant);
+            }
         }
     }
 
     /// Closes the poller at the end of a thread whose greenlets are forgotten.
     pub(crate) fn close(&self) {
+        let attendants: Vec<_> =
+            self.sources.borrow().iter().filter_map(|(_, source)| source.attended_by(None)).collect();
+        for attendant in attendants {
+            attendant.abandoned();
+        }
         drop(self.driver.borrow_mut().take());
     }
 

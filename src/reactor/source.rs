@@ -3,13 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::Attendant;
 use crate::hub::{Hub, Task, Wake};
 use crate::sys::driver::{Driver, Interest, Ready};
 
 /// What somebody wants to do with a descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Read from it, or accept.
     Read,
+    /// Write to it, or connect.
     Write,
 }
 
@@ -35,11 +38,19 @@ pub(crate) struct Source {
     write: Side,
     /// After a short read there may be more, as events have told.
     more: Cell<bool>,
+    /// Who is told of each event, parked or not.
+    attendant: RefCell<Option<Rc<dyn Attendant>>>,
 }
 
 impl Source {
     pub(super) fn new(token: u64) -> Source {
-        let source = Source { token, read: Side::default(), write: Side::default(), more: Cell::new(false) };
+        let source = Source {
+            token,
+            read: Side::default(),
+            write: Side::default(),
+            more: Cell::new(false),
+            attendant: RefCell::new(None),
+        };
         source.read.ready.set(true);
         source.write.ready.set(true);
         source
@@ -94,6 +105,16 @@ impl Source {
 
     pub(crate) fn end(&self, direction: Direction) {
         self.side(direction).waiter.borrow_mut().take();
+    }
+
+    /// Names the one who is told of each event, or nobody. Gives back who was.
+    pub(super) fn attended_by(&self, attendant: Option<Rc<dyn Attendant>>) -> Option<Rc<dyn Attendant>> {
+        self.attendant.replace(attendant)
+    }
+
+    /// Who is told of each event.
+    pub(super) fn attendant(&self) -> Option<Rc<dyn Attendant>> {
+        self.attendant.borrow().clone()
     }
 
     pub(super) fn interest(&self) -> Interest {

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod altstack;
+pub(crate) mod descriptor;
 pub(crate) mod driver;
 pub(crate) mod limits;
 pub(crate) mod listen;

@@ -1,0 +1,48 @@
+//! Descriptors of any kind.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl};
+
+/// Does the open file say `WouldBlock` instead of blocking?
+pub(crate) fn is_nonblocking(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(fcntl_getfl(descriptor)?.contains(OFlags::NONBLOCK))
+}
+
+/// Lets the open file say `WouldBlock` instead of blocking, or no longer.
+pub(crate) fn set_nonblocking(descriptor: impl AsFd, nonblocking: bool) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(descriptor, nonblocking)?)
+}
+
+/// Would a read not block now?
+pub(crate) fn is_readable(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
+    is_ready(descriptor, PollFlags::IN)
+}
+
+/// Would a write not block now?
+pub(crate) fn is_writable(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
+    is_ready(descriptor, PollFlags::OUT)
+}
+
+/// An end and an error count as ready: the operation tells more.
+fn is_ready(descriptor: BorrowedFd<'_>, flags: PollFlags) -> io::Result<bool> {
+    let mut asked = [PollFd::from_borrowed_fd(descriptor, flags)];
+    look(&mut asked)?;
+    Ok(!asked[0].revents().is_empty())
+}
+
+/// Asks for all of them without waiting.
+pub(crate) fn look(asked: &mut [PollFd<'_>]) -> io::Result<()> {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    while let Err(error) = poll(asked, Some(&at_once)) {
+        if error != rustix::io::Errno::INTR {
+            return Err(error.into());
+        }
+    }
+    match asked.iter().any(|one| one.revents().contains(PollFlags::NVAL)) {
+        true => Err(rustix::io::Errno::BADF.into()),
+        false => Ok(()),
+    }
+}
