@@ -1,14 +1,22 @@
 //! Cooperative input and output: descriptors of any kind, waiting for many of them, pipes, standard streams.
 //!
-//! [`Watched`] waits for one descriptor, [`select`] for several at once, and [`Poll`] for many again and again. [`pipe`] makes a
-//! pair of descriptors that park the greenlet and never the thread, and [`stdin`], [`stdout`] and [`stderr`] are those of the
-//! process.
+//! [`Watched`] waits for one descriptor, [`select`] for several at once, [`Poll`] for many again and again,
+//! and [`Readiness`] brings them into [`select!`](crate::select!). [`pipe`] makes a
+//! pair of descriptors that park the greenlet and never the thread.
 
 mod context;
+mod pipe;
+mod poll;
+mod readiness;
 mod rest;
+mod select;
 mod watched;
 
 pub(crate) use context::with_context;
+pub use pipe::{PipeReader, PipeWriter, pipe};
+pub use poll::{Event, Interest, Poll, Token};
+pub use readiness::Readiness;
 pub(crate) use rest::Resting;
+pub use select::{Selected, select};
 pub(crate) use watched::wait_for_any;
 pub use watched::{Direction, Watched};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::Watched;
 use crate::hub::{Hub, Object, Reason};
-use crate::reactor::{Direction, Source};
+use crate::reactor::{Direction, Source, Waiter};
 
 /// As long as it lives, an event wakes the greenlet that has made it.
 pub(crate) struct Resting {
@@ -22,10 +22,8 @@ impl<T: AsFd> Watched<T> {
         let hub = Hub::current();
         let descriptor = self.get().as_fd();
         let source = self.source();
-        if let Err(other) = source.begin(Direction::Read, hub.running()) {
-            return Err(io::Error::other(format!(
-                "this descriptor is already being read by greenlet {other}"
-            )));
+        if let Err(other) = source.begin(Direction::Read, Waiter::Task(hub.running())) {
+            return Err(io::Error::other(format!("this descriptor is already being read by {other}")));
         }
         if let Err(error) = hub.reactor.begin_waiting(descriptor, source) {
             source.end(Direction::Read);

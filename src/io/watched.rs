@@ -15,7 +15,7 @@ use super::with_context;
 use crate::hub::{Hub, Object, Reason};
 use crate::park::{self, Deadline, Woken};
 pub use crate::reactor::Direction;
-use crate::reactor::Source;
+use crate::reactor::{Attendant, Expectation, Source, Waiter};
 use crate::sys::descriptor;
 
 /// Any descriptor that the system can watch: of a client library such as libpq or ZeroMQ, of inotify, a timer, a device.
@@ -204,12 +204,10 @@ impl<T: AsFd> Watched<T> {
     /// Waits until the system says that the descriptor is ready, whoever uses it.
     #[track_caller]
     fn ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
-        self.with(direction, timeout, |io| {
-            let ready = match direction {
-                Direction::Read => descriptor::is_readable(io.as_fd()),
-                Direction::Write => descriptor::is_writable(io.as_fd()),
-            };
-            ready?.then_some(()).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        let to_write = direction == Direction::Write;
+        self.with(direction, timeout, |io| match descriptor::is_ready(io.as_fd(), to_write)? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
         })
     }
 
@@ -262,6 +260,21 @@ impl<T: AsFd> Watched<T> {
         self.source.look_again();
     }
 
+    /// Has `attendant` told of the next event of this direction, until the watching ends.
+    pub(crate) fn attend(&self, direction: Direction, attendant: Rc<dyn Attendant>) -> io::Result<()> {
+        Hub::current().reactor.attend(self.get().as_fd(), &self.source, direction, attendant)
+    }
+
+    /// To be called by an attendant that was told and wants to be told of the next event.
+    pub(crate) fn attend_again(&self) -> io::Result<()> {
+        Hub::current().reactor.attend_again(self.get().as_fd(), &self.source)
+    }
+
+    /// Makes what the attendant may be told of a reason for the hub to go on. To be dropped before the watching ends.
+    pub(crate) fn expect(&self) -> Expectation {
+        Expectation::of(&self.source)
+    }
+
     #[track_caller]
     fn wait(&self, direction: Direction, deadline: Deadline) -> io::Result<()> {
         let object = Object::Descriptor(self.get().as_fd().as_raw_fd());
@@ -285,10 +298,10 @@ impl<T: AsFd> Watched<T> {
     /// Makes the running task the one that is woken by an event, until what it gives is dropped.
     fn begin_waiting(&self, direction: Direction) -> io::Result<(Waiting<'_>, Counted<'static>)> {
         let hub = Hub::current();
-        if let Err(other) = self.source.begin(direction, hub.running()) {
+        if let Err(other) = self.source.begin(direction, Waiter::Task(hub.running())) {
             let verb = if direction == Direction::Read { "read" } else { "written" };
             return Err(io::Error::other(format!(
-                "this descriptor is already being {verb} by greenlet {other}; two at once would each get a random part of what \
+                "this descriptor is already being {verb} by {other}; two at once would each get a random part of what \
                  comes and goes: give one of them the task or put a lock around it"
             )));
         }

@@ -28,9 +28,10 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::sys::driver::{Driver, Interest, Ready, Waker};
+use crate::hub::Hub;
+use crate::sys::driver::{Driver, Ready, Waker};
 pub use source::Direction;
-pub(crate) use source::Source;
+pub(crate) use source::{Source, Waiter};
 
 /// Is told of the events of a descriptor, between greenlets. It neither switches nor panics, and runs no code of the user's.
 pub(crate) trait Attendant {
@@ -47,7 +48,7 @@ pub(crate) struct Reactor {
     generation: Cell<u32>,
     /// Greenlets parked on a descriptor, and what else is a reason to go on.
     waiting: Cell<usize>,
-    /// Descriptors that somebody attends.
+    /// Directions of descriptors that somebody attends.
     attended: Cell<usize>,
     /// Attendants to be told as soon as all events are taken in.
     due: RefCell<Vec<Rc<dyn Attendant>>>,
@@ -99,40 +100,41 @@ impl Reactor {
         });
         if self.is_own(source) {
             let source = self.sources.borrow_mut().remove(index(source.token));
-            if let Some(attendant) = source.attended_by(None) {
-                self.attended.update(|count| count - 1);
-                drop(attendant);
-            }
+            self.attended.update(|count| count - source.dismiss().count());
         }
     }
 
-    /// Watches a descriptor, and has `attendant` told when something can be read, until it is deregistered. What it does not
-    /// read at once it is not told of again. By itself this is no reason for the hub to go on.
+    /// Has `attendant` told of events of this direction, one by one: when it has been told, it has to say that it wants to be told
+    /// of the next. Until the source is deregistered. By itself this is no reason for the hub to go on.
+    ///
+    /// # Errors
+    /// That somebody else waits for the same.
     pub(crate) fn attend(
         &self,
         descriptor: BorrowedFd<'_>,
+        source: &Source,
+        direction: Direction,
         attendant: Rc<dyn Attendant>,
-    ) -> io::Result<Rc<Source>> {
-        let source = self.register(descriptor)?;
-        source.attended_by(Some(attendant));
+    ) -> io::Result<()> {
+        source
+            .begin(direction, Waiter::Attendant(attendant))
+            .map_err(|other| io::Error::other(format!("{other} waits for this descriptor already")))?;
         self.attended.update(|count| count + 1);
-        match self.attend_again(descriptor, &source) {
-            Ok(()) => Ok(source),
-            Err(error) => {
-                self.deregister(descriptor, &source);
-                Err(error)
-            }
-        }
+        self.attend_again(descriptor, source)
     }
 
-    /// To be called by an attendant that has been told and wants to be told of the next event.
+    /// See [`attend`](Self::attend).
     pub(crate) fn attend_again(&self, descriptor: BorrowedFd<'_>, source: &Source) -> io::Result<()> {
-        let interest = Interest { readable: true, ..source.interest() };
-        self.with_driver(|driver| driver.arm(descriptor, source.token, interest))
+        self.with_driver(|driver| driver.arm(descriptor, source.token, source.interest()))
+    }
+
+    /// Has an attendant told when all events are taken in.
+    fn call_soon(&self, attendant: Rc<dyn Attendant>) {
+        self.due.borrow_mut().push(attendant);
     }
 
     /// Not of another hub of this thread, which has ended (destructors of thread-locals may see two).
-    pub(crate) fn is_own(&self, source: &Source) -> bool {
+    fn is_own(&self, source: &Source) -> bool {
         let sources = self.sources.borrow();
         sources.get(index(source.token)).is_some_and(|own| std::ptr::eq(&**own, source))
     }
@@ -149,11 +151,6 @@ impl Reactor {
 
     pub(crate) fn done_waiting(&self) {
         self.waiting.set(self.waiting.get() - 1);
-    }
-
-    /// Says that what an attendant may be told of is a reason to go on. Undone by [`done_waiting`](Self::done_waiting).
-    pub(crate) fn begin_expecting(&self) {
-        self.waiting.update(|count| count + 1);
     }
 
     /// Takes events from the system and wakes who waits for them. With a timeout of zero it does not sleep.
@@ -184,16 +181,13 @@ impl Reactor {
         let sources = self.sources.borrow();
         if let Some(source) = sources.get(index(ready.token)).filter(|source| source.token == ready.token) {
             source.accept(ready);
-            if let Some(attendant) = source.attendant() {
-                self.due.borrow_mut().push(attendant);
-            }
         }
     }
 
     /// Closes the poller at the end of a thread whose greenlets are forgotten.
     pub(crate) fn close(&self) {
         let attendants: Vec<_> =
-            self.sources.borrow().iter().filter_map(|(_, source)| source.attended_by(None)).collect();
+            self.sources.borrow().iter().flat_map(|(_, source)| source.dismiss()).collect();
         for attendant in attendants {
             attendant.abandoned();
         }
@@ -204,6 +198,25 @@ impl Reactor {
         match &*self.driver.borrow() {
             Some(driver) => f(driver),
             None => Err(io::Error::other("the hub of this thread has ended")),
+        }
+    }
+}
+
+/// While it lives, what an attendant may be told of a source is a reason for the hub to go on. To be dropped before the source is
+/// deregistered.
+pub(crate) struct Expectation(Rc<Source>);
+
+impl Expectation {
+    pub(crate) fn of(source: &Rc<Source>) -> Expectation {
+        Hub::current().reactor.waiting.update(|count| count + 1);
+        Expectation(source.clone())
+    }
+}
+
+impl Drop for Expectation {
+    fn drop(&mut self) {
+        if let Some(hub) = Hub::try_current().filter(|hub| hub.reactor.is_own(&self.0)) {
+            hub.reactor.done_waiting();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One registered descriptor: its latches and who waits.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 
 use super::Attendant;
@@ -20,14 +21,34 @@ pub enum Direction {
 struct Side {
     /// Set by an event, cleared by an operation that would block.
     ready: Cell<bool>,
-    waiter: RefCell<Option<Rc<Task>>>,
+    waiter: RefCell<Option<Waiter>>,
+}
+
+/// Who is told of an event.
+#[derive(Clone)]
+pub(crate) enum Waiter {
+    /// A greenlet that is parked for it.
+    Task(Rc<Task>),
+    /// Somebody who is no greenlet.
+    Attendant(Rc<dyn Attendant>),
+}
+
+impl fmt::Display for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Waiter::Task(task) => write!(f, "greenlet {task}"),
+            Waiter::Attendant(_) => f.write_str("somebody who watches it together with other things"),
+        }
+    }
 }
 
 impl Side {
     fn set_ready(&self) {
         self.ready.set(true);
-        if let Some(task) = &*self.waiter.borrow() {
-            Hub::current().wake(task, Wake::Notified);
+        match &*self.waiter.borrow() {
+            None => {}
+            Some(Waiter::Task(task)) => _ = Hub::current().wake(task, Wake::Notified),
+            Some(Waiter::Attendant(attendant)) => Hub::current().reactor.call_soon(attendant.clone()),
         }
     }
 }
@@ -38,19 +59,11 @@ pub(crate) struct Source {
     write: Side,
     /// After a short read there may be more, as events have told.
     more: Cell<bool>,
-    /// Who is told of each event, parked or not.
-    attendant: RefCell<Option<Rc<dyn Attendant>>>,
 }
 
 impl Source {
     pub(super) fn new(token: u64) -> Source {
-        let source = Source {
-            token,
-            read: Side::default(),
-            write: Side::default(),
-            more: Cell::new(false),
-            attendant: RefCell::new(None),
-        };
+        let source = Source { token, read: Side::default(), write: Side::default(), more: Cell::new(false) };
         source.read.ready.set(true);
         source.write.ready.set(true);
         source
@@ -91,30 +104,35 @@ impl Source {
         self.write.set_ready();
     }
 
-    /// Takes the place of the one who waits for `direction`; gives back the task that has it already.
-    pub(crate) fn begin(&self, direction: Direction, task: Rc<Task>) -> Result<(), Rc<Task>> {
+    /// Takes the place of the one who waits for `direction`; gives back the one who has it already.
+    pub(crate) fn begin(&self, direction: Direction, who: Waiter) -> Result<(), Waiter> {
         let mut waiter = self.side(direction).waiter.borrow_mut();
         match &*waiter {
             Some(other) => Err(other.clone()),
             None => {
-                *waiter = Some(task);
+                *waiter = Some(who);
                 Ok(())
             }
         }
     }
 
     pub(crate) fn end(&self, direction: Direction) {
-        self.side(direction).waiter.borrow_mut().take();
+        let waiter = self.side(direction).waiter.take();
+        drop(waiter);
     }
 
-    /// Names the one who is told of each event, or nobody. Gives back who was.
-    pub(super) fn attended_by(&self, attendant: Option<Rc<dyn Attendant>>) -> Option<Rc<dyn Attendant>> {
-        self.attendant.replace(attendant)
-    }
-
-    /// Who is told of each event.
-    pub(super) fn attendant(&self) -> Option<Rc<dyn Attendant>> {
-        self.attendant.borrow().clone()
+    /// Takes out those who are no greenlets.
+    pub(super) fn dismiss(&self) -> impl Iterator<Item = Rc<dyn Attendant>> {
+        [&self.read, &self.write].into_iter().filter_map(|side| {
+            let mut waiter = side.waiter.borrow_mut();
+            match waiter.take() {
+                Some(Waiter::Attendant(attendant)) => Some(attendant),
+                other => {
+                    *waiter = other;
+                    None
+                }
+            }
+        })
     }
 
     pub(super) fn interest(&self) -> Interest {

@@ -16,18 +16,9 @@ pub(crate) fn set_nonblocking(descriptor: impl AsFd, nonblocking: bool) -> io::R
     Ok(rustix::io::ioctl_fionbio(descriptor, nonblocking)?)
 }
 
-/// Would a read not block now?
-pub(crate) fn is_readable(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
-    is_ready(descriptor, PollFlags::IN)
-}
-
-/// Would a write not block now?
-pub(crate) fn is_writable(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
-    is_ready(descriptor, PollFlags::OUT)
-}
-
-/// An end and an error count as ready: the operation tells more.
-fn is_ready(descriptor: BorrowedFd<'_>, flags: PollFlags) -> io::Result<bool> {
+/// Would a read not block now, or a write? An end and an error count as ready: the operation tells more.
+pub(crate) fn is_ready(descriptor: BorrowedFd<'_>, to_write: bool) -> io::Result<bool> {
+    let flags = if to_write { PollFlags::OUT } else { PollFlags::IN };
     let mut asked = [PollFd::from_borrowed_fd(descriptor, flags)];
     look(&mut asked)?;
     Ok(!asked[0].revents().is_empty())

@@ -8,6 +8,7 @@ pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod memory;
 pub(crate) mod overflow;
+pub(crate) mod poll_set;
 pub(crate) mod shared;
 pub(crate) mod socket;
 pub(crate) mod thread;

@@ -6,3 +6,4 @@ mod waitable;
 
 pub use iwait::{Iwait, iwait, wait, wait_any, wait_any_timeout, wait_timeout};
 pub use waitable::Waitable;
+pub(crate) use waitable::sealed::Listed;

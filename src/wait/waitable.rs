@@ -13,7 +13,8 @@ use crate::threadpool::Job;
 use crate::waitlist::WaitList;
 
 /// Something that becomes ready: the end of a greenlet or of a thread-pool job, a set event, a result that has arrived, a permit
-/// that can be had, a queue that has an item or is closed, a channel in which somebody puts or that is closed.
+/// that can be had, a queue that has an item or is closed, a channel in which somebody puts or that is closed; a descriptor that is
+/// ready ([`Readiness`](crate::io::Readiness)).
 ///
 /// It can be implemented only here; see [`wait`](crate::wait()) and [`iwait`](crate::iwait).
 pub trait Waitable: sealed::Listed {
@@ -21,7 +22,7 @@ pub trait Waitable: sealed::Listed {
     fn is_ready(&self) -> bool;
 }
 
-pub(super) mod sealed {
+pub(crate) mod sealed {
     use crate::waitlist::WaitList;
 
     pub trait Listed {

@@ -1,0 +1,250 @@
+//! Waiting for many descriptors, again and again.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::fmt;
+use std::io;
+use std::ops::BitOr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::Watched;
+use super::watched::cannot_watch;
+use crate::park;
+use crate::reactor::Direction;
+use crate::sys::poll_set::{self, PollSet};
+
+/// What a [`Poll`] is to tell of a descriptor: that it can be read, that it can be written, or both.
+///
+/// # Examples
+/// ```
+/// use greenloop::io::Interest;
+///
+/// let both = Interest::READABLE | Interest::WRITABLE;
+/// assert!(both.is_readable() && both.is_writable());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Interest {
+    readable: bool,
+    writable: bool,
+}
+
+impl Interest {
+    /// That a read would not block.
+    pub const READABLE: Interest = Interest { readable: true, writable: false };
+    /// That a write would not block.
+    pub const WRITABLE: Interest = Interest { readable: false, writable: true };
+
+    /// Is it about reading?
+    pub const fn is_readable(self) -> bool {
+        self.readable
+    }
+
+    /// Is it about writing?
+    pub const fn is_writable(self) -> bool {
+        self.writable
+    }
+
+    fn to_sys(self) -> poll_set::Interest {
+        poll_set::Interest { readable: self.readable, writable: self.writable }
+    }
+}
+
+impl BitOr for Interest {
+    type Output = Interest;
+
+    fn bitor(self, other: Interest) -> Interest {
+        Interest { readable: self.readable || other.readable, writable: self.writable || other.writable }
+    }
+}
+
+/// The name that a [`Poll`] has given to one of its descriptors. It is not given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(u64);
+
+/// What [`Poll::poll`] has found about one descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Which one.
+    pub token: Token,
+    /// A read would not block: something is there, or the end, or an error.
+    pub readable: bool,
+    /// A write would not block: there is room, or an error.
+    pub writable: bool,
+}
+
+/// Many descriptors of which a greenlet wants to know which are ready, as with Python's `selectors`.
+///
+/// It owns what is registered: sockets, pipes, anything that has a descriptor, whole structs with what belongs to a connection;
+/// or borrows, if `T` is a reference. A descriptor is reported by each [`poll`](Self::poll) as long as it is ready. All methods
+/// take `&self`: another greenlet may register and unregister while one polls. Only one may poll at a time.
+///
+/// # Examples
+/// ```
+/// use greenloop::{io::{Interest, Poll, pipe}, spawn};
+/// use std::{io::{Read, Write}, time::Duration};
+///
+/// let (reader, mut writer) = pipe()?;
+/// let poll = Poll::new()?;
+/// let token = poll.register(reader, Interest::READABLE)?;
+/// spawn(move || writer.write_all(b"ping"));
+///
+/// let events = poll.poll(Some(Duration::from_secs(5)))?;
+/// assert!(events[0].token == token && events[0].readable);
+/// let mut answer = [0; 4];
+/// poll.unregister(token)?.read_exact(&mut answer)?;
+/// assert_eq!(&answer, b"ping");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Poll<T: AsFd> {
+    /// Before the entries, which it must not outlive.
+    set: Watched<PollSet>,
+    entries: RefCell<Slab<Entry<T>>>,
+    next: Cell<u32>,
+}
+
+struct Entry<T> {
+    io: T,
+    token: Token,
+    interest: Interest,
+}
+
+impl<T: AsFd> Poll<T> {
+    /// One without descriptors.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// If no descriptor can be had for it.
+    pub fn new() -> io::Result<Poll<T>> {
+        let set = Watched::new(PollSet::new()?)?;
+        Ok(Poll { set, entries: RefCell::new(Slab::new()), next: Cell::new(0) })
+    }
+
+    /// How many are registered.
+    pub fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// Is none registered?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes `io` in. A greenlet that polls is told if it is ready.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// If the descriptor is closed or registered already, or the system cannot watch it, as with regular files. `io` is gone.
+    pub fn register(&self, io: T, interest: Interest) -> io::Result<Token> {
+        let mut entries = self.entries.borrow_mut();
+        let place = entries.vacant_entry();
+        let token = Token(u64::from(self.next.get()) << 32 | place.key() as u64);
+        self.set.get().add(io.as_fd(), token.0, interest.to_sys()).map_err(cannot_watch)?;
+        self.next.update(|number| number.wrapping_add(1));
+        place.insert(Entry { io, token, interest });
+        Ok(token)
+    }
+
+    /// Changes what is to be told.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not registered, or not any more.
+    pub fn modify(&self, token: Token, interest: Interest) -> io::Result<()> {
+        let mut entries = self.entries.borrow_mut();
+        let entry =
+            entries.get_mut(token.place()).filter(|entry| entry.token == token).ok_or_else(unknown)?;
+        self.set.get().modify(entry.io.as_fd(), token.0, interest.to_sys())?;
+        entry.interest = interest;
+        Ok(())
+    }
+
+    /// Gives back what was registered. It is told of no longer.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not registered, or not any more.
+    pub fn unregister(&self, token: Token) -> io::Result<T> {
+        let mut entries = self.entries.borrow_mut();
+        if entries.get(token.place()).is_none_or(|entry| entry.token != token) {
+            return Err(unknown());
+        }
+        let Entry { io, .. } = entries.remove(token.place());
+        // Fails only for a descriptor that was closed behind its owner's back, which is in no set any more.
+        let _ = self.set.get().delete(io.as_fd());
+        Ok(io)
+    }
+
+    /// What is registered under this token. Meanwhile nothing can be registered or unregistered. **Switches**: no.
+    pub fn get(&self, token: Token) -> Option<Ref<'_, T>> {
+        let entry = Ref::filter_map(self.entries.borrow(), |entries| {
+            entries.get(token.place()).filter(|entry| entry.token == token)
+        });
+        entry.ok().map(|entry| Ref::map(entry, |entry| &entry.io))
+    }
+
+    /// Waits until one of them is ready, at most for `timeout`, and tells which are; `None` is for ever. Nothing is told if the time
+    /// has run out. With a timeout of zero it does not wait.
+    ///
+    /// **Switches**: always, at least once, so that a loop around it keeps nobody out.
+    ///
+    /// # Errors
+    /// If another greenlet polls already. In a destructor run by a panic or a kill, which does not wait, if none is ready.
+    #[track_caller]
+    pub fn poll(&self, timeout: Option<Duration>) -> io::Result<Vec<Event>> {
+        let events = self.look()?;
+        if !events.is_empty() || timeout == Some(Duration::ZERO) {
+            park::yield_now();
+            return Ok(events);
+        }
+        let outcome = self.set.with(Direction::Read, timeout, |_| match self.look()? {
+            events if events.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
+            events => Ok(events),
+        });
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => self.look(),
+            other => other,
+        }
+    }
+
+    fn look(&self) -> io::Result<Vec<Event>> {
+        let (entries, mut events) = (self.entries.borrow(), Vec::new());
+        self.set.get().look(|number, ready| {
+            let entry = entries.get(Token(number).place()).filter(|entry| entry.token.0 == number);
+            if let Some(Entry { token, interest, .. }) = entry {
+                let readable = ready.readable && interest.readable;
+                let writable = ready.writable && interest.writable;
+                events.push(Event { token: *token, readable, writable });
+            }
+        })?;
+        Ok(events)
+    }
+}
+
+impl Token {
+    fn place(self) -> usize {
+        (self.0 & u64::from(u32::MAX)) as usize
+    }
+}
+
+fn unknown() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "nothing is registered under this token, or no longer")
+}
+
+/// Readable while one of its descriptors is ready.
+impl<T: AsFd> AsFd for Poll<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
+    }
+}
+
+impl<T: AsFd> fmt::Debug for Poll<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Poll({} registered)", self.len())
+    }
+}
