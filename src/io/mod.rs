@@ -2,7 +2,8 @@
 //!
 //! [`Watched`] waits for one descriptor, [`select`] for several at once, [`Poll`] for many again and again,
 //! and [`Readiness`] brings them into [`select!`](crate::select!). [`pipe`] makes a
-//! pair of descriptors that park the greenlet and never the thread.
+//! pair of descriptors that park the greenlet and never the thread, and [`stdin`], [`stdout`] and [`stderr`] are those of the
+//! process.
 
 mod context;
 mod pipe;
@@ -10,6 +11,7 @@ mod poll;
 mod readiness;
 mod rest;
 mod select;
+mod stdio;
 mod watched;
 
 pub(crate) use context::with_context;
@@ -18,5 +20,6 @@ pub use poll::{Event, Interest, Poll, Token};
 pub use readiness::Readiness;
 pub(crate) use rest::Resting;
 pub use select::{Selected, select};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub(crate) use watched::wait_for_any;
 pub use watched::{Direction, Watched};
