@@ -54,6 +54,7 @@ pub mod pool;
 pub mod queue;
 mod reactor;
 pub mod server;
+pub mod signal;
 mod stack;
 pub mod sync;
 mod sys;

@@ -99,9 +99,11 @@ pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
     impl Drop for Idle<'_> {
         fn drop(&mut self) {
             self.0.idle_timers.set(0);
+            self.0.root_waits_for_all.set(false);
         }
     }
     hub.idle_timers.set(usize::from(deadline.0.is_some()));
+    hub.root_waits_for_all.set(true);
     let idle = Idle(hub);
     let woken = suspend(hub, &task, Reason::plain("all greenlets"), deadline, Location::caller());
     drop(idle);

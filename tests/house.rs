@@ -16,6 +16,8 @@ const LAYERS: [&[&str]; 15] = [
     &["pool", "threadpool"],
     &["wait"],
     &["io"],
+    &["net", "signal"],
+    &["process"],
     &["net", "fs"],
     &["tls"],
     &["server"],

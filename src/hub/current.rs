@@ -41,6 +41,7 @@ impl Drop for Owner {
         if abandoned {
             hub_ref.abandon();
         }
+        hub_ref.reactor.close();
         let inbox = hub_ref.take_inbox();
         CURRENT.set(None);
         if !abandoned {

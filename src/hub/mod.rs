@@ -84,6 +84,8 @@ pub(crate) struct Hub {
     last_trim: Cell<u64>,
     /// Timers that are armed but are no reason to go on: with these alone nothing is left to do.
     pub(crate) idle_timers: Cell<usize>,
+    /// The root waits until nothing is left that is a reason to go on.
+    pub(crate) root_waits_for_all: Cell<bool>,
     /// Input and output operations the running task may still do before it lets others run.
     pub(crate) io_budget: Cell<u32>,
     /// Who waits until nobody is ready.
@@ -120,6 +122,7 @@ impl Hub {
             batch_start: Cell::new(0),
             last_trim: Cell::new(0),
             idle_timers: Cell::new(0),
+            root_waits_for_all: Cell::new(false),
             io_budget: Cell::new(IO_BUDGET),
             idlers: WaitList::new(),
             spawn_hooks: Hooks::new(),
@@ -262,7 +265,6 @@ impl Hub {
         }
         self.root.state.set(State::Forgotten);
         self.tell_of_the_end();
-        self.reactor.close();
     }
 
     /// The hub ends: it reads no messages any more.

@@ -157,7 +157,8 @@ impl Hub {
     fn sleep(&self) -> Result<(), NothingLeft> {
         let outside = self.has_outside_work();
         let timed = self.timers.borrow().len() > self.idle_timers.get();
-        if !timed && !outside && !self.reactor.is_watching() {
+        let heralds = self.reactor.has_heralds() && !self.root_waits_for_all.get();
+        if !timed && !outside && !heralds && !self.reactor.is_watching() {
             return Err(NothingLeft);
         }
         let next = self.timers.borrow_mut().next_deadline();

@@ -272,7 +272,12 @@ impl<T: AsFd> Watched<T> {
 
     /// Makes what the attendant may be told of a reason for the hub to go on. To be dropped before the watching ends.
     pub(crate) fn expect(&self) -> Expectation {
-        Expectation::of(&self.source)
+        Expectation::awaited(&self.source)
+    }
+
+    /// Makes it none, but a reason not to speak of a deadlock. As [`expect`](Self::expect).
+    pub(crate) fn herald(&self) -> Expectation {
+        Expectation::possible(&self.source)
     }
 
     #[track_caller]

@@ -38,7 +38,7 @@ pub(crate) trait Attendant {
     /// Something has come, or may have.
     fn attend(&self);
 
-    /// The thread has ended while greenlets lived: nobody will be told any more.
+    /// The thread has ended: nobody will be told any more.
     fn abandoned(&self) {}
 }
 
@@ -48,6 +48,8 @@ pub(crate) struct Reactor {
     generation: Cell<u32>,
     /// Greenlets parked on a descriptor, and what else is a reason to go on.
     waiting: Cell<usize>,
+    /// Attendants who may wake somebody although nobody waits for their descriptors.
+    heralds: Cell<usize>,
     /// Directions of descriptors that somebody attends.
     attended: Cell<usize>,
     /// Attendants to be told as soon as all events are taken in.
@@ -62,6 +64,7 @@ impl Reactor {
             sources: RefCell::new(Slab::new()),
             generation: Cell::new(0),
             waiting: Cell::new(0),
+            heralds: Cell::new(0),
             attended: Cell::new(0),
             due: RefCell::new(Vec::new()),
         };
@@ -72,6 +75,11 @@ impl Reactor {
     #[inline]
     pub(crate) fn is_watching(&self) -> bool {
         self.waiting.get() > 0
+    }
+
+    /// May an event wake somebody for whom it is no reason to go on?
+    pub(crate) fn has_heralds(&self) -> bool {
+        self.heralds.get() > 0
     }
 
     /// Is there an event that matters to anybody, waiting or not?
@@ -184,7 +192,7 @@ impl Reactor {
         }
     }
 
-    /// Closes the poller at the end of a thread whose greenlets are forgotten.
+    /// Closes the poller at the end of the thread.
     pub(crate) fn close(&self) {
         let attendants: Vec<_> =
             self.sources.borrow().iter().flat_map(|(_, source)| source.dismiss()).collect();
@@ -202,22 +210,31 @@ impl Reactor {
     }
 }
 
-/// While it lives, what an attendant may be told of a source is a reason for the hub to go on. To be dropped before the source is
-/// deregistered.
-pub(crate) struct Expectation(Rc<Source>);
+/// What it means that an attendant may be told of a source, while this lives. To be dropped before the source is deregistered.
+pub(crate) struct Expectation {
+    source: Rc<Source>,
+    herald: bool,
+}
 
 impl Expectation {
-    pub(crate) fn of(source: &Rc<Source>) -> Expectation {
+    /// It is a reason for the hub to go on.
+    pub(crate) fn awaited(source: &Rc<Source>) -> Expectation {
         Hub::current().reactor.waiting.update(|count| count + 1);
-        Expectation(source.clone())
+        Expectation { source: source.clone(), herald: false }
+    }
+
+    /// It is none, but a blocked call is no deadlock.
+    pub(crate) fn possible(source: &Rc<Source>) -> Expectation {
+        Hub::current().reactor.heralds.update(|count| count + 1);
+        Expectation { source: source.clone(), herald: true }
     }
 }
 
 impl Drop for Expectation {
     fn drop(&mut self) {
-        if let Some(hub) = Hub::try_current().filter(|hub| hub.reactor.is_own(&self.0)) {
-            hub.reactor.done_waiting();
-        }
+        let Some(hub) = Hub::try_current().filter(|hub| hub.reactor.is_own(&self.source)) else { return };
+        let count = if self.herald { &hub.reactor.heralds } else { &hub.reactor.waiting };
+        count.update(|count| count - 1);
     }
 }
 

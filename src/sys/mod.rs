@@ -10,6 +10,7 @@ pub(crate) mod memory;
 pub(crate) mod overflow;
 pub(crate) mod poll_set;
 pub(crate) mod shared;
+pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod thread;
 pub(crate) mod time;
