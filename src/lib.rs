@@ -51,6 +51,7 @@ pub mod lock;
 pub mod net;
 mod park;
 pub mod pool;
+pub mod process;
 pub mod queue;
 mod reactor;
 pub mod server;

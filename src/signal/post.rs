@@ -142,6 +142,13 @@ impl Attendant for Post {
     }
 }
 
+impl Subscription {
+    /// Makes the signal a reason for the hub to go on. To be dropped before this.
+    pub(crate) fn expect(&self) -> Option<Expectation> {
+        self.post.watched.borrow().as_ref().map(Watched::expect)
+    }
+}
+
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.post.remove(self.number);

@@ -9,6 +9,7 @@ pub(crate) mod listen;
 pub(crate) mod memory;
 pub(crate) mod overflow;
 pub(crate) mod poll_set;
+pub(crate) mod process;
 pub(crate) mod shared;
 pub(crate) mod signal;
 pub(crate) mod socket;

@@ -14,7 +14,7 @@ use crate::waitlist::WaitList;
 
 /// Something that becomes ready: the end of a greenlet or of a thread-pool job, a set event, a result that has arrived, a permit
 /// that can be had, a queue that has an item or is closed, a channel in which somebody puts or that is closed; a descriptor that is
-/// ready ([`Readiness`](crate::io::Readiness)).
+/// ready ([`Readiness`](crate::io::Readiness)), a child process that has ended, a signal that has come.
 ///
 /// It can be implemented only here; see [`wait`](crate::wait()) and [`iwait`](crate::iwait).
 pub trait Waitable: sealed::Listed {

@@ -1,0 +1,83 @@
+//! What a child process gets as its standard streams.
+
+use std::fmt;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use crate::io::{PipeReader, PipeWriter};
+
+/// The end of a pipe whose other end is the standard input of a child.
+pub type ChildStdin = PipeWriter;
+/// The end of a pipe whose other end is the standard output of a child.
+pub type ChildStdout = PipeReader;
+/// The end of a pipe whose other end is the standard error of a child.
+pub type ChildStderr = PipeReader;
+
+/// What a child gets as a standard stream: `std::process::Stdio`, and the pipes of this crate.
+///
+/// The child sees its end blocking, as programs expect.
+///
+/// # Examples
+/// ```
+/// use greenloop::{io::pipe, process::{Command, Stdio}};
+/// use std::io::Read;
+///
+/// let (mut reader, writer) = pipe()?;
+/// let status = Command::new("echo").arg("hello").stdin(Stdio::null()).stdout(writer).status()?;
+/// let mut text = String::new();
+/// reader.read_to_string(&mut text)?; // the `Command` with the other end is gone
+/// assert!(status.success() && text == "hello\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Stdio(pub(super) std::process::Stdio);
+
+impl Stdio {
+    /// A new pipe; our end of it is in the [`Child`](super::Child).
+    pub fn piped() -> Stdio {
+        Stdio(std::process::Stdio::piped())
+    }
+
+    /// The stream of this process.
+    pub fn inherit() -> Stdio {
+        Stdio(std::process::Stdio::inherit())
+    }
+
+    /// Nothing: an end at once, or a place where everything vanishes.
+    pub fn null() -> Stdio {
+        Stdio(std::process::Stdio::null())
+    }
+}
+
+macro_rules! from {
+    ($($type:ty),*) => {$(
+        impl From<$type> for Stdio {
+            fn from(stream: $type) -> Stdio {
+                Stdio(stream.into())
+            }
+        }
+    )*};
+}
+
+from!(std::process::Stdio, File, OwnedFd, std::io::PipeReader, std::io::PipeWriter);
+
+/// # Panics
+/// If the system refuses to make it blocking.
+impl From<PipeReader> for Stdio {
+    fn from(end: PipeReader) -> Stdio {
+        end.into_std().unwrap_or_else(|error| panic!("a pipe could not be made blocking: {error}")).into()
+    }
+}
+
+/// # Panics
+/// If the system refuses to make it blocking.
+impl From<PipeWriter> for Stdio {
+    fn from(end: PipeWriter) -> Stdio {
+        end.into_std().unwrap_or_else(|error| panic!("a pipe could not be made blocking: {error}")).into()
+    }
+}
+
+impl fmt::Debug for Stdio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
