@@ -78,6 +78,35 @@ fn threadpool_sleeps_four_times_in_the_time_of_one() {
     assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(3), "{took:?}");
 }
 
+const SUPERVISED: &str = "steady: done at attempt 1
+flaky: exit status: 7, started again
+flaky: exit status: 8, started again
+flaky: done at attempt 3
+hopeless: signal: 9 (SIGKILL), started again
+hopeless: signal: 9 (SIGKILL), started again
+given up: hopeless has failed 2 times
+";
+
+#[test]
+fn process_supervisor_starts_again_what_fails() {
+    assert_eq!(output("process_supervisor").0, SUPERVISED);
+}
+
+#[test]
+fn process_supervisor_ends_when_it_is_asked_to() {
+    let mut child = Command::new(program("process_supervisor"))
+        .arg("forever")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the example starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map(Result::unwrap);
+    assert!(lines.by_ref().any(|line| line == "running"));
+    // SAFETY: no memory is involved; the child has not been waited for.
+    assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) }, 0);
+    assert_eq!(lines.next().as_deref(), Some("stopped by SIGTERM"));
+    assert!(child.wait().expect("it ends").success());
+}
+
 /// A server that is killed at the end of the test.
 struct Server {
     child: Child,
