@@ -1,7 +1,7 @@
 //! Cooperative input and output: descriptors of any kind, waiting for many of them, pipes, standard streams.
 //!
-//! [`Watched`] waits for one descriptor, [`select`] for several at once, [`Poll`] for many again and again,
-//! and [`Readiness`] brings them into [`select!`](crate::select!). [`pipe`] makes a
+//! [`Watched`] waits for one descriptor, [`select()`] for several at once, [`Poll`] for many again and again,
+//! and [`Readiness`] brings them into [`select!`](crate::select!). [`pipe()`] makes a
 //! pair of descriptors that park the greenlet and never the thread, and [`stdin`], [`stdout`] and [`stderr`] are those of the
 //! process.
 

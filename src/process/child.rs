@@ -21,7 +21,7 @@ use crate::waitlist::WaitList;
 
 /// A child process: `std::process::Child`, but only the greenlet waits.
 ///
-/// It is [`Waitable`](crate::Waitable), and ready when it has ended. Dropping it lets the process run on, unless
+/// It is [`Waitable`], and ready when it has ended. Dropping it lets the process run on, unless
 /// [`kill_on_drop`](super::Command::kill_on_drop) was said; the hub reaps it when it ends.
 ///
 /// # Examples

@@ -1,6 +1,6 @@
 //! Signals: handlers that run in greenlets, and waiting for one.
 //!
-//! [`on`] runs a function in a greenlet of its own each time a signal comes; it may block like any other. [`wait`] waits for
+//! [`on()`] runs a function in a greenlet of its own each time a signal comes; it may block like any other. [`wait`] waits for
 //! one of several, [`Signals`] for one after the other, and among other things by [`select!`](crate::select!).
 //!
 //! A signal comes to all hubs that want it. From the first that does to the last that no longer does, it does not do what it

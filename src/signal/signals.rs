@@ -18,7 +18,7 @@ use crate::waitlist::{Place, WaitList};
 /// Signals that come one after the other, from now on until it is dropped.
 ///
 /// Those that come while nobody waits are kept, each kind once. Each is taken by one waiter. It is
-/// [`Waitable`](crate::Waitable), and ready while a signal is there to be taken.
+/// [`Waitable`], and ready while a signal is there to be taken.
 ///
 /// # Examples
 /// ```
@@ -49,7 +49,7 @@ impl Signals {
     /// **Switches**: no.
     ///
     /// # Errors
-    /// As [`on`](super::on).
+    /// As [`on`](super::on()).
     pub fn new(signals: &[Signal]) -> io::Result<Signals> {
         let arrived = Rc::new(Arrived { signals: RefCell::default(), waiters: WaitList::new() });
         let subscriptions: io::Result<Vec<_>> = signals
@@ -146,7 +146,7 @@ impl fmt::Debug for Signals {
 /// **Switches**: yes.
 ///
 /// # Errors
-/// As [`on`](super::on). In a destructor run by a panic or a kill, which does not wait.
+/// As [`on`](super::on()). In a destructor run by a panic or a kill, which does not wait.
 ///
 /// # Examples
 /// ```no_run
@@ -176,7 +176,7 @@ pub fn ctrl_c() -> io::Result<()> {
 /// **Switches**: no.
 ///
 /// # Errors
-/// As [`on`](super::on).
+/// As [`on`](super::on()).
 ///
 /// # Examples
 /// ```
