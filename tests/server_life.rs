@@ -126,6 +126,78 @@ fn no_client_is_lost_over_many_pauses() {
     server.stop(LONG);
 }
 
+/// Orders come over a queue; its `get` loses nothing when it is killed.
+struct Orders(Queue<u32>);
+
+impl Listener for Orders {
+    type Stream = u32;
+    type Addr = ();
+
+    fn accept(&self) -> io::Result<(u32, ())> {
+        Ok((self.0.get().map_err(io::Error::other)?, ()))
+    }
+
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn each_connection_is_handled_once_in_whatever_order_pauses_and_rivals_for_the_pool_come() {
+    testing::for_each_seed(300, |_| {
+        let (orders, pool, handled) = (Queue::unbounded(), Pool::new(2), Rc::new(RefCell::new(Vec::new())));
+        let server = StreamServer::from_listener(Orders(orders.clone())).unwrap();
+        let server = server.pool(pool.clone()).max_accept(3).handle({
+            let handled = handled.clone();
+            move |number, ()| {
+                yield_now();
+                handled.borrow_mut().push(number);
+            }
+        });
+        server.start().unwrap();
+        let clients = spawn(move || {
+            for number in 0..20 {
+                orders.put(number).unwrap();
+                yield_now();
+            }
+        });
+        let rival = spawn(move || {
+            for _ in 0..10 {
+                pool.spawn(yield_now);
+                yield_now();
+            }
+        });
+        let pauses = spawn({
+            let server = server.clone();
+            move || {
+                for n in 0..10 {
+                    if n % 3 == 0 {
+                        // Interrupted, and started again before the acceptor of before has ended.
+                        spawn_parked({
+                            let server = server.clone();
+                            move || server.stop_accepting()
+                        })
+                        .kill_nowait();
+                    } else {
+                        server.stop_accepting();
+                    }
+                    yield_now();
+                    server.start_accepting().unwrap();
+                }
+            }
+        });
+        for greenlet in [clients, rival, pauses] {
+            greenlet.join().unwrap();
+        }
+        until(|| handled.borrow().len() == 20);
+        let mut handled = handled.take();
+        handled.sort_unstable();
+        assert!(handled.into_iter().eq(0..20));
+        server.stop(LONG);
+        assert_eq!(server.connections(), 0);
+    });
+}
+
 // SV21
 #[test]
 fn a_bad_setting_closes_the_given_listener() {

@@ -43,7 +43,7 @@ impl ListenOptions {
     }
 
     /// Sets `SO_REUSEPORT`: several sockets may listen on the address, of any process of this user, if all of them set it. The
-    /// kernel chooses one for each connection. [`workers`](super::workers) does that for several threads.
+    /// kernel chooses one for each connection. [`workers`](fn@super::workers) does that for several threads.
     pub fn reuse_port(self, reuse_port: bool) -> ListenOptions {
         ListenOptions { reuse_port, ..self }
     }
