@@ -54,11 +54,20 @@ fn is_left_waiting(client: &UdpSocket) -> bool {
     nothing
 }
 
-/// Does nobody receive there? The system says so in answer to a datagram.
+/// Does nobody receive there? The system says so in answer to a datagram, though not to each: it limits their number.
 fn is_refused(address: SocketAddr) -> bool {
     let client = client(address);
-    client.send(b"anybody?").unwrap();
-    receive(&client).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    client.set_read_timeout(Some(ms(50))).unwrap();
+    let start = Instant::now();
+    while start.elapsed() < PROMPT {
+        let refused = |error: &io::Error| error.kind() == ErrorKind::ConnectionRefused;
+        match client.send(b"anybody?").and_then(|_| receive(&client)) {
+            Ok(_) => return false,
+            Err(error) if refused(&error) => return true,
+            Err(_) => {}
+        }
+    }
+    false
 }
 
 // SV26
