@@ -266,7 +266,7 @@ impl<T> Workers<T> {
         self.address
     }
 
-    /// [`Stopper::stop`].
+    /// Has all workers stop, and returns at once: see [`Stopper::stop`]. **Switches**: no.
     pub fn stop(&self, grace: Duration) {
         self.stopper.stop(grace);
     }
@@ -301,6 +301,18 @@ impl<T> Workers<T> {
 }
 
 /// Stops the service of some [`workers`], from any thread. Clones stop the same.
+///
+/// # Examples
+/// ```
+/// use greenloop::server::workers;
+/// use std::time::Duration;
+///
+/// let workers = workers("127.0.0.1:0", 2, |worker| Ok(worker.wait()))?;
+/// let stopper = workers.stopper();
+/// std::thread::spawn(move || stopper.stop(Duration::from_secs(5)));
+/// assert_eq!(workers.join()?, [Duration::from_secs(5); 2]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Stopper {
     shared: Arc<Shared>,
