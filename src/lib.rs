@@ -63,6 +63,8 @@ mod sys;
 pub mod testing;
 pub mod threadpool;
 mod timeout;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod unwind;
 #[doc(hidden)]
 pub mod wait;

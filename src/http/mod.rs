@@ -19,7 +19,7 @@
 //! # Layers
 //!
 //! ```text
-//!   server, keeper                           the library's sockets, greenlets that rest between requests
+//!   server, secure, keeper                   the library's sockets, TLS, greenlets that rest between requests
 //!   connection, deliver, request_body        the exchange, over any `Transport`
 //!   io, desk                                 buffers: output before input, one read per wake-up
 //!   head, framing, chunked, encode, date     the protocol: bytes in, verdict out; no I/O
@@ -50,6 +50,8 @@ mod request;
 mod request_body;
 mod response;
 mod response_body;
+#[cfg(feature = "tls")]
+mod secure;
 mod server;
 mod testing;
 mod transport;

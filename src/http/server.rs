@@ -29,6 +29,8 @@ use std::time::Duration;
 pub struct Server {
     builder: Builder,
     config: Config,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::ServerConfig>,
 }
 
 impl Server {
@@ -56,7 +58,31 @@ impl Server {
     /// # }
     /// ```
     pub fn from_builder(builder: Builder) -> Server {
-        Server { builder, config: Config::default() }
+        Server {
+            builder,
+            config: Config::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Serves HTTPS (feature `tls`). Clients are told that HTTP/1.1 is spoken, unless the configuration names application protocols
+    /// itself.
+    ///
+    /// ```no_run
+    /// use greenloop::http::{Request, Server};
+    /// use greenloop::tls::{Identity, ServerConfig};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let identity = Identity::from_files("cert.pem", "key.pem")?;
+    /// let tls = ServerConfig::builder().identity(identity).build()?;
+    /// Server::bind("127.0.0.1:8443")?.tls(tls).serve(|_: &mut Request<'_>| "Hello, World!")
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: crate::tls::ServerConfig) -> Server {
+        self.tls = Some(config.with_default_alpn(b"http/1.1"));
+        self
     }
 
     /// Sets what a connection may cost.
@@ -122,6 +148,10 @@ impl Server {
                 // Responses are gathered here: nothing is gained by waiting for more.
                 stream.set_nodelay(true)?;
                 let socket = Socket { stream, peer, gate: gate.clone(), place: Cell::new(None) };
+                #[cfg(feature = "tls")]
+                if let Some(tls) = &self.tls {
+                    return super::secure::serve(tls, socket, &service);
+                }
                 keep(socket, service.clone());
                 Ok(())
             }

@@ -7,6 +7,8 @@ mod life;
 mod listener;
 mod options;
 mod outcome;
+#[cfg(feature = "tls")]
+mod secure;
 mod serve;
 mod stream_server;
 mod workers;

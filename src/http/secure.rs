@@ -1,0 +1,76 @@
+//! A server's connection over TLS. It keeps its greenlet, and waits for the next request where it stands.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::connection::serve_connection;
+use super::keeper::Service;
+use super::response::Handler;
+use super::server::Socket;
+use super::transport::Transport;
+use crate::net::TcpStream;
+use crate::tls::{ServerConfig, TlsStream};
+
+/// Shakes hands and serves the connection until it ends.
+pub(super) fn serve<H: Handler>(tls: &ServerConfig, socket: Socket, service: &Service<H>) -> io::Result<()> {
+    let stream = Rc::new(tls.accept(socket.stream.try_clone()?)?);
+    let served = serve_connection(Secure { stream: stream.clone(), socket }, &service.handler, &service.config);
+    // All has been said, so a failure here is that of the client.
+    let _ = stream.shutdown_write();
+    served
+}
+
+/// A TLS stream, and the socket below it as the server knows it.
+struct Secure {
+    stream: Rc<TlsStream<TcpStream>>,
+    socket: Socket,
+}
+
+impl Read for Secure {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        (&*self.stream).read(place)
+    }
+}
+
+impl Write for Secure {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.stream).write(bytes)
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self.stream).write_vectored(parts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.stream).flush()
+    }
+}
+
+impl Transport for Secure {
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.set_write_timeout(timeout)
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.stream.shutdown_write()?;
+        self.socket.shutdown_write()
+    }
+
+    fn set_idle(&self, is_idle: bool) {
+        self.socket.set_idle(is_idle);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.socket.is_stopping()
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        self.socket.peer_addr()
+    }
+}

@@ -1,0 +1,224 @@
+//! The stream that users have.
+
+use std::fmt;
+use std::io::{self, IoSlice, Read, Write};
+
+use rustls::ProtocolVersion;
+use rustls::pki_types::CertificateDer;
+
+use super::session::Session;
+
+/// A TLS connection over a stream `S`, made by [`ClientConfig::connect`](super::ClientConfig::connect) or
+/// [`ServerConfig::accept`](super::ServerConfig::accept).
+///
+/// It implements `Read` and `Write` as `S` does: for itself; and for `&TlsStream`, if `&S` does, so that one greenlet can read while
+/// another writes. Two that read, or two that write at the same time, are an error for the second. Time limits are those
+/// of the stream below: `stream.get_ref().set_read_timeout(..)`.
+///
+/// A write returns when the data is encrypted and the stream below has taken it. An error means that nothing of *this* write was taken;
+/// one that comes after the data was encrypted is told by the next `write` or `flush`. A greenlet that is killed, or out of time,
+/// while it writes leaves the connection whole: what was encrypted goes out with the next `write`, `flush` or
+/// `close_notify`.
+///
+/// A read may have to write, for the protocol's own messages, and then waits for that. The end of the stream without a `close_notify` of
+/// the peer is the error `UnexpectedEof`: somebody may have cut the connection.
+///
+/// **Dropping** it closes the stream below without a `close_notify`, as a destructor does not wait; call
+/// [`close_notify`](Self::close_notify) before.
+///
+/// **Switches**: reading, writing and closing do, when they have to wait for the stream below. In a destructor run by a panic or a
+/// kill they return an error instead.
+///
+/// # Examples
+/// There is one at [the module](super).
+pub struct TlsStream<S> {
+    session: Box<Session>,
+    socket: S,
+    alpn: Option<Box<[u8]>>,
+    server_name: Option<Box<str>>,
+}
+
+impl<S> TlsStream<S> {
+    pub(super) fn new(session: Session, socket: S) -> TlsStream<S> {
+        TlsStream { session: Box::new(session), socket, alpn: None, server_name: None }
+    }
+
+    pub(super) fn parts(&mut self) -> (&Session, &mut S) {
+        (&self.session, &mut self.socket)
+    }
+
+    /// Keeps what the handshake has brought.
+    pub(super) fn note_agreement(&mut self) {
+        let connection = self.session.connection.borrow();
+        self.alpn = connection.alpn_protocol().map(Into::into);
+        if let rustls::Connection::Server(server) = &*connection {
+            self.server_name = server.server_name().map(Into::into);
+        }
+    }
+
+    pub(super) fn set_server_name(&mut self, name: &str) {
+        self.server_name = Some(name.into());
+    }
+
+    /// The stream below. Reading from it or writing to it would destroy the TLS connection; time limits and addresses are what
+    /// it is for.
+    pub fn get_ref(&self) -> &S {
+        &self.socket
+    }
+
+    /// Gives the stream below back. What was read from it and not yet taken is lost, as is what was not yet sent.
+    pub fn into_inner(self) -> S {
+        self.socket
+    }
+
+    /// The application protocol that both have chosen, if any: `h2`, for example.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::tls::TlsStream;
+    /// fn speaks_http_2<S>(stream: &TlsStream<S>) -> bool {
+    ///     stream.alpn_protocol() == Some(b"h2")
+    /// }
+    /// ```
+    pub fn alpn_protocol(&self) -> Option<&[u8]> {
+        self.alpn.as_deref()
+    }
+
+    /// The name of the server that the client has asked for: on the client always, on the server if the client has told.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// The certificates of the peer, its own first; empty if it has shown none, as most clients do.
+    pub fn peer_certificates(&self) -> Vec<CertificateDer<'static>> {
+        let connection = self.session.connection.borrow();
+        connection
+            .peer_certificates()
+            .unwrap_or_default()
+            .iter()
+            .map(|der| der.clone().into_owned())
+            .collect()
+    }
+
+    /// The version of the protocol.
+    pub fn protocol_version(&self) -> Option<ProtocolVersion> {
+        self.session.connection.borrow().protocol_version()
+    }
+}
+
+impl<S: Read + Write> TlsStream<S> {
+    /// Tells the peer that nothing more will be sent, as `shutdown(Shutdown::Write)` does for a socket. What the peer sends can still be
+    /// read. Calling it again does nothing more than to send what is left.
+    ///
+    /// **Switches**: when it has to wait.
+    ///
+    /// # Errors
+    /// Those of the stream below.
+    #[track_caller]
+    pub fn close_notify(&mut self) -> io::Result<()> {
+        self.session.close(&mut self.socket)
+    }
+}
+
+impl<S> TlsStream<S>
+where
+    for<'a> &'a S: Read + Write,
+{
+    /// [`close_notify`](Self::close_notify) for a stream that greenlets share.
+    ///
+    /// **Switches**: when it has to wait, also for a greenlet that is writing.
+    ///
+    /// # Errors
+    /// Those of the stream below.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::TcpStream, tls::TlsStream};
+    /// use std::{io::{self, Read}, net::Shutdown};
+    ///
+    /// fn no_more_questions(stream: &TlsStream<TcpStream>) -> io::Result<String> {
+    ///     stream.shutdown_write()?;
+    ///     stream.get_ref().shutdown(Shutdown::Write)?;
+    ///     let mut rest = String::new();
+    ///     (&*stream).take(1 << 20).read_to_string(&mut rest).map(|_| rest)
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        self.session.close(&mut &self.socket)
+    }
+}
+
+impl<S: Read + Write> Read for TlsStream<S> {
+    #[track_caller]
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        self.session.read(&mut self.socket, place)
+    }
+}
+
+impl<S: Read + Write> Write for TlsStream<S> {
+    #[track_caller]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write(&self.session, &mut self.socket, bytes)
+    }
+
+    #[track_caller]
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        write_vectored(&self.session, &mut self.socket, parts)
+    }
+
+    #[track_caller]
+    fn flush(&mut self) -> io::Result<()> {
+        self.session.flush(&mut self.socket)
+    }
+}
+
+impl<S> Read for &TlsStream<S>
+where
+    for<'a> &'a S: Read + Write,
+{
+    #[track_caller]
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        self.session.read(&mut &self.socket, place)
+    }
+}
+
+impl<S> Write for &TlsStream<S>
+where
+    for<'a> &'a S: Read + Write,
+{
+    #[track_caller]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write(&self.session, &mut &self.socket, bytes)
+    }
+
+    #[track_caller]
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        write_vectored(&self.session, &mut &self.socket, parts)
+    }
+
+    #[track_caller]
+    fn flush(&mut self) -> io::Result<()> {
+        self.session.flush(&mut &self.socket)
+    }
+}
+
+fn write<T: Write>(session: &Session, socket: &mut T, bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    session.write(socket, |writer| writer.write(bytes))
+}
+
+fn write_vectored<T: Write>(session: &Session, socket: &mut T, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    if parts.iter().all(|part| part.is_empty()) {
+        return Ok(0);
+    }
+    session.write(socket, |writer| writer.write_vectored(parts))
+}
+
+impl<S: fmt::Debug> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream").field("session", &self.session).field("stream", &self.socket).finish()
+    }
+}
