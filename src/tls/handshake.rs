@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use rustls::Connection;
+use rustls::{Connection, ProtocolVersion};
 
 use super::sending::Sending;
 use super::session::Session;
@@ -48,6 +48,10 @@ pub(super) fn shake<S: Read + Write>(
 
 fn proceed<T: Read + Write>(session: &Session, socket: &mut T) -> io::Result<()> {
     loop {
+        if has_only_tickets(session) {
+            session.tickets_wait.set(true);
+            return Ok(());
+        }
         Sending::begin(session)?.finish(socket)?;
         if !session.connection.borrow().is_handshaking() {
             return Ok(());
@@ -67,6 +71,13 @@ fn proceed<T: Read + Write>(session: &Session, socket: &mut T) -> io::Result<()>
             }
         }
     }
+}
+
+/// A TLS 1.3 server has no more to say than tickets once the client's last message has come.
+fn has_only_tickets(session: &Session) -> bool {
+    let connection = &*session.connection.borrow();
+    let is_1_3 = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+    matches!(connection, Connection::Server(_)) && is_1_3 && !connection.is_handshaking()
 }
 
 /// What to do about the usual reason.

@@ -57,6 +57,7 @@ impl Sending<'_> {
     fn fetch(&mut self) -> io::Result<bool> {
         self.bytes.clear();
         self.sent = 0;
+        self.session.tickets_wait.set(false);
         let mut connection = self.session.connection.borrow_mut();
         while connection.wants_write() {
             connection.write_tls(&mut self.bytes)?;

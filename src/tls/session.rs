@@ -15,6 +15,8 @@
 //!   and in order, and the next call goes on where an interrupted one stopped.
 //! * A read sends what the protocol itself has to say, and so may wait for the other direction; but never behind a backlog of
 //!   data, since a peer that does not read before it has written would then wait for ever.
+//! * The tickets of a TLS 1.3 server, by which a client may resume, go out with its first data and not before. A client that only
+//!   sends never reads them: in its socket they would turn its close into a reset, which destroys what it has sent.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -50,6 +52,8 @@ pub(super) struct Session {
     fault: RefCell<Option<rustls::Error>>,
     /// `close_notify` was said.
     closed: Cell<bool>,
+    /// All that the connection has to say is tickets.
+    pub(super) tickets_wait: Cell<bool>,
 }
 
 impl Session {
@@ -65,6 +69,7 @@ impl Session {
             late: Cell::new(None),
             fault: RefCell::new(None),
             closed: Cell::new(false),
+            tickets_wait: Cell::new(false),
         }
     }
 
@@ -101,7 +106,7 @@ impl Session {
 
     /// Sends what the protocol has to say, unless somebody is sending or data lies before it.
     fn answer<T: Write>(&self, socket: &mut T) -> io::Result<()> {
-        let silent = !self.connection.borrow().wants_write();
+        let silent = !self.connection.borrow().wants_write() || self.tickets_wait.get();
         if silent || self.sending.get() || !self.outgoing.borrow().is_empty() {
             return Ok(());
         }
@@ -242,6 +247,7 @@ impl Receiving<'_> {
         }
         connection.process_new_packets().map(drop).map_err(|fault| {
             *self.session.fault.borrow_mut() = Some(fault.clone());
+            self.session.tickets_wait.set(false);
             invalid(fault)
         })
     }

@@ -100,6 +100,11 @@ impl<S> TlsStream<S> {
             .collect()
     }
 
+    /// Did the handshake go on with an earlier session of the two, which is faster?
+    pub fn is_resumed(&self) -> bool {
+        self.session.connection.borrow().handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+    }
+
     /// The version of the protocol.
     pub fn protocol_version(&self) -> Option<ProtocolVersion> {
         self.session.connection.borrow().protocol_version()

@@ -1,0 +1,183 @@
+//! Servers over TLS: `StreamServer::handle_tls` and `http::Server::tls`.
+#![cfg(feature = "http")]
+
+mod net_support;
+mod tls_support;
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use greenloop::http::{self, Body, Limits, Request};
+use greenloop::net::TcpStream;
+use greenloop::server::StreamServer;
+use greenloop::tls::{ClientConfig, TlsStream};
+use greenloop::{join_all, sleep, spawn, timeout};
+use net_support::{Flag, LONG, PROMPT, SHORT, in_a_child, ms, spawn_parked};
+use tls_support::{authority, client, server};
+
+fn connect(address: SocketAddr) -> TlsStream<TcpStream> {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_nodelay(true).unwrap();
+    client().connect("localhost", socket).unwrap()
+}
+
+#[test]
+fn a_stream_server_speaks_tls_and_says_goodbye() {
+    let server = StreamServer::bind("127.0.0.1:0")
+        .unwrap()
+        .handle_tls(server(), |stream, peer| write!(stream, "Your address is {peer}"));
+    server.start().unwrap();
+    let address = server.local_addr().unwrap();
+    let clients = (0..20).map(|_| {
+        spawn(move || {
+            let mut stream = connect(address);
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            assert_eq!(text, format!("Your address is {}", stream.get_ref().local_addr().unwrap()));
+        })
+    });
+    assert!(join_all(clients).iter().all(|result| result.is_ok()));
+    server.stop(LONG);
+}
+
+// TL06: one report, no call of the handler, and the server goes on.
+#[test]
+fn a_handshake_that_fails_in_a_server_is_reported_once() {
+    const NAME: &str = "a_handshake_that_fails_in_a_server_is_reported_once";
+    let output = in_a_child(NAME, "", || {
+        let called = Flag::default();
+        let server = StreamServer::bind("127.0.0.1:0").unwrap().handle_tls(server(), {
+            let called = called.clone();
+            move |_, _| called.raise()
+        });
+        server.start().unwrap();
+        let address = server.local_addr().unwrap();
+        let mut plain = TcpStream::connect(address).unwrap();
+        plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        // The rest of the request may turn the close into a reset.
+        let _ = plain.read_to_end(&mut answer);
+        assert!(!called.is_up());
+        let mut end = [0; 8];
+        assert_eq!(connect(address).read(&mut end).unwrap(), 0);
+        assert!(called.is_up());
+        server.stop(LONG);
+    });
+    if let Some(output) = output {
+        assert_eq!(output.matches("TLS handshake with a client failed").count(), 1, "{output}");
+        assert_eq!(output.matches("greenloop:").count(), 1, "{output}");
+    }
+}
+
+// A client that says nothing does not keep its place.
+#[test]
+fn a_client_that_stalls_in_the_handshake_is_dropped() {
+    let config = server().handshake_timeout(SHORT);
+    let server = StreamServer::bind("127.0.0.1:0")
+        .unwrap()
+        .max_connections(1)
+        .handle_tls(config, |stream, _| stream.write_all(b"hi"));
+    server.start().unwrap();
+    let address = server.local_addr().unwrap();
+    let mut silent = TcpStream::connect(address).unwrap();
+    assert_eq!(timeout(PROMPT, || silent.read(&mut [0; 8])).expect("an end").unwrap(), 0);
+    assert_eq!(io::read_to_string(connect(address)).unwrap(), "hi");
+    server.stop(LONG);
+}
+
+fn app(request: &mut Request<'_>) -> http::Result<Body> {
+    Ok(match request.path() {
+        "/" => "Hello, World!".into(),
+        "/slow" => {
+            sleep(ms(50));
+            "slow".into()
+        }
+        _ => {
+            let mut body = Vec::new();
+            request.body().read_to_end(&mut body)?;
+            body.into()
+        }
+    })
+}
+
+/// The head and the body of a response.
+fn response(stream: &mut impl BufRead) -> (String, Vec<u8>) {
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        assert!(stream.read_line(&mut head).unwrap() > 0, "cut in {head:?}");
+        let line = head.lines().last().unwrap().to_lowercase();
+        length = line.strip_prefix("content-length: ").map_or(length, |value| value.parse().unwrap());
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    (head, body)
+}
+
+#[test]
+fn a_connection_serves_several_requests_and_large_bodies() {
+    let limits = Limits::default().max_body(16 << 20);
+    let server = http::Server::bind("127.0.0.1:0").unwrap().limits(limits).tls(server()).start(app).unwrap();
+    let mut stream = BufReader::new(connect(server.local_addr().unwrap()));
+    for _ in 0..3 {
+        stream.get_mut().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let (head, body) = response(&mut stream);
+        assert!(head.starts_with("HTTP/1.1 200 OK") && body == b"Hello, World!", "{head}");
+    }
+    let sent: Vec<u8> = (0..8 << 20).map(|n: u32| (n * 31 >> 3) as u8).collect();
+    write!(stream.get_mut(), "POST /echo HTTP/1.1\r\nContent-Length: {}\r\n\r\n", sent.len()).unwrap();
+    stream.get_mut().write_all(&sent).unwrap();
+    assert!(response(&mut stream).1 == sent);
+    stream.get_mut().write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+    assert_eq!(response(&mut stream).1, b"Hello, World!");
+    // Not cut: the server has said that this is the end.
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0);
+    server.stop(LONG);
+}
+
+#[test]
+fn clients_are_told_which_protocol_is_spoken() {
+    let running = http::Server::bind("127.0.0.1:0").unwrap().tls(server()).start(app).unwrap();
+    let address = running.local_addr().unwrap();
+    let config = ClientConfig::builder().roots(authority().roots()).alpn(["h2", "http/1.1"]).build().unwrap();
+    let stream = config.connect("localhost", TcpStream::connect(address).unwrap()).unwrap();
+    assert_eq!(stream.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(connect(address).alpn_protocol(), None);
+    running.stop(LONG);
+}
+
+// With the end said, as far as the connection is between two requests.
+#[test]
+fn a_server_that_stops_ends_idle_connections_and_finishes_requests() {
+    let server = http::Server::bind("127.0.0.1:0").unwrap().tls(server()).start(app).unwrap();
+    let address = server.local_addr().unwrap();
+    let mut idle = connect(address);
+    idle.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut idle = BufReader::new(idle);
+    response(&mut idle);
+    let busy = spawn_parked(move || {
+        let mut stream = connect(address);
+        stream.write_all(b"GET /slow HTTP/1.1\r\n\r\n").unwrap();
+        io::read_to_string(stream)
+    });
+    sleep(ms(20));
+    let start = Instant::now();
+    server.stop(LONG);
+    assert!(start.elapsed() < PROMPT);
+    assert_eq!(idle.read(&mut [0; 8]).unwrap(), 0);
+    let text = busy.join().unwrap().unwrap();
+    assert!(text.ends_with("\r\n\r\nslow"), "{text}");
+}
+
+#[test]
+fn a_request_without_tls_gets_no_page() {
+    let server = http::Server::bind("127.0.0.1:0").unwrap().tls(server()).start(app).unwrap();
+    let mut plain = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    if let Err(error) = plain.read_to_end(&mut answer) {
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+    assert!(!answer.windows(5).any(|window| window == b"Hello"));
+    server.stop(LONG);
+}
