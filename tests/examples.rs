@@ -105,6 +105,10 @@ fn process_supervisor_ends_when_it_is_asked_to() {
     assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) }, 0);
     assert_eq!(lines.next().as_deref(), Some("stopped by SIGTERM"));
     assert!(child.wait().expect("it ends").success());
+#[cfg(feature = "tls")]
+#[test]
+fn crawler_finds_every_page_with_ten_greenlets() {
+    assert_eq!(output("crawler").0, "60 pages, 119 links\nfaster than one by one\n");
 }
 
 /// A server that is killed at the end of the test.
@@ -318,4 +322,31 @@ fn udp_client_and_udp_server_talk() {
     let mut stdout = BufReader::new(server.child.stdout.take().expect("piped"));
     let line = line(&mut stdout);
     assert!(line.starts_with("127.0.0.1:") && line.ends_with(": got \"Hello there\""), "{line}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn https_server_says_hello_to_those_who_trust_it() {
+    use greenloop::tls::{ClientConfig, Roots};
+    let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    let path = |name: &str| std::env::temp_dir().join(format!("greenloop-{name}-{}.pem", std::process::id()));
+    let (certificate, key) = (path("cert"), path("key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let files = [certificate.to_str().unwrap(), key.to_str().unwrap()];
+    let arguments = ["--port", "0", "--cert", files[0], "--key", files[1]];
+    let server = Server::start("https_server", &arguments, "listening on https://");
+    let client = ClientConfig::builder().roots(Roots::from_file(&certificate).unwrap()).build().unwrap();
+    let socket = greenloop::net::TcpStream::connect(server.address.as_str()).unwrap();
+    let mut stream = client.connect("localhost", socket).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+    let answer = std::io::read_to_string(&mut stream).unwrap();
+    assert!(answer.ends_with("\r\n\r\nHello, World!"), "{answer}");
+    files.map(|file| std::fs::remove_file(file).unwrap());
+    // Its own certificate is trusted by nobody.
+    let server = Server::start("https_server", &["--port", "0"], "listening on https://");
+    let socket = greenloop::net::TcpStream::connect(server.address.as_str()).unwrap();
+    assert!(client.connect("localhost", socket).is_err());
+    let output = Command::new(program("https_server")).args(["--key", "nowhere.pem"]).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--cert and --key belong together"));
 }

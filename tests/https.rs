@@ -124,7 +124,7 @@ fn a_connection_serves_several_requests_and_large_bodies() {
         let (head, body) = response(&mut stream);
         assert!(head.starts_with("HTTP/1.1 200 OK") && body == b"Hello, World!", "{head}");
     }
-    let sent: Vec<u8> = (0..8 << 20).map(|n: u32| (n * 31 >> 3) as u8).collect();
+    let sent: Vec<u8> = (0..8 << 20).map(|n: u32| (n.wrapping_mul(31) >> 3) as u8).collect();
     write!(stream.get_mut(), "POST /echo HTTP/1.1\r\nContent-Length: {}\r\n\r\n", sent.len()).unwrap();
     stream.get_mut().write_all(&sent).unwrap();
     assert!(response(&mut stream).1 == sent);
