@@ -155,7 +155,7 @@ fn read_write_and_handshake_that_time_out_say_which_they_are() {
     }
 }
 
-// TL01, SK06: not a limit for each of its pieces. Nor does it hang, as in TL02.
+// TL01, SK06: not a limit for each of its pieces.
 #[test]
 fn a_write_timeout_ends_a_long_write() {
     let (mut near, _far) = tcp_pair();
@@ -324,7 +324,7 @@ fn a_session_is_resumed_with_a_ticket_that_came_with_the_first_data() {
     assert_eq!(kinds, [false, true]);
 }
 
-// TL04, SK10, SK12: the descriptor is open while anybody holds it.
+// TL04: the descriptor is open while anybody holds it.
 #[test]
 fn the_peer_sees_the_end_when_the_last_handle_is_gone() {
     let (near, mut far) = tcp_pair();
@@ -668,6 +668,25 @@ fn the_roots_of_the_system_can_be_named_by_the_environment() {
     if std::env::var("GREENLOOP_TEST_CHILD").is_err() {
         std::fs::remove_file(path).unwrap();
     }
+}
+
+// `.ci/tls` runs it against OpenSSL.
+#[test]
+#[ignore = "needs a server of HTTPS, named by the environment"]
+fn a_page_of_another_server_can_be_had() {
+    let port: u16 = std::env::var("GREENLOOP_TLS_PEER").unwrap().parse().unwrap();
+    let roots = Roots::from_file(std::env::var("GREENLOOP_TLS_ROOTS").unwrap()).unwrap();
+    let client = ClientConfig::builder().roots(roots).build().unwrap();
+    for round in 0..3 {
+        let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let mut stream = client.connect("localhost", socket).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut page = Vec::new();
+        stream.read_to_end(&mut page).unwrap();
+        let page = String::from_utf8_lossy(&page);
+        assert!(page.contains("200 ok") && page.contains("TLSv1.3"), "{round}: {page}");
+    }
+    assert!(client.connect("elsewhere.test", TcpStream::connect(("127.0.0.1", port)).unwrap()).is_err());
 }
 
 #[test]
