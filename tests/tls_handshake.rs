@@ -351,7 +351,8 @@ fn a_certificate_that_is_its_own_authority_can_be_trusted() {
     let client = ClientConfig::builder().roots(Roots::from_pem(&pem.certificate).unwrap()).build().unwrap();
     let server = ServerConfig::builder().identity(pem.identity()).build().unwrap();
     let (near, far) = shake(&client, &server, connection());
-    (near.unwrap(), far.unwrap());
+    near.unwrap();
+    far.unwrap();
 }
 
 #[test]

@@ -16,7 +16,8 @@ use crate::tls::{ServerConfig, TlsStream};
 /// Shakes hands and serves the connection until it ends.
 pub(super) fn serve<H: Handler>(tls: &ServerConfig, socket: Socket, service: &Service<H>) -> io::Result<()> {
     let stream = Rc::new(tls.accept(socket.stream.try_clone()?)?);
-    let served = serve_connection(Secure { stream: stream.clone(), socket }, &service.handler, &service.config);
+    let served =
+        serve_connection(Secure { stream: stream.clone(), socket }, &service.handler, &service.config);
     // All has been said, so a failure here is that of the client.
     let _ = stream.shutdown_write();
     served
