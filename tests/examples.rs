@@ -105,6 +105,8 @@ fn process_supervisor_ends_when_it_is_asked_to() {
     assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) }, 0);
     assert_eq!(lines.next().as_deref(), Some("stopped by SIGTERM"));
     assert!(child.wait().expect("it ends").success());
+}
+
 #[cfg(feature = "tls")]
 #[test]
 fn crawler_finds_every_page_with_ten_greenlets() {

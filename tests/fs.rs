@@ -285,7 +285,7 @@ fn a_greenlet_that_waits_for_an_open_can_be_interrupted() {
     assert!(opening.join().unwrap_err().is_killed() && start.elapsed() < PROMPT);
     // Both calls wait still, and end now. What they have opened is closed: nobody reads any more.
     let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
-    while threadpool().len() > 0 {
+    while !threadpool().is_empty() {
         sleep(ms(1));
     }
     assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
