@@ -1,7 +1,7 @@
 //! Waiting for several unlike things: `wait`, `iwait`, `select!`.
 
 use greenloop::event::{AsyncResult, Event};
-use greenloop::lock::Semaphore;
+use greenloop::lock::{BoundedSemaphore, Semaphore};
 use greenloop::queue::{GetError, PutError, Queue};
 use greenloop::threadpool::ThreadPool;
 use greenloop::{
@@ -62,12 +62,12 @@ fn taking_one_or_two_leaves_the_sender_running() {
 #[test]
 fn what_is_ready_already_comes_at_once_and_again() {
     // JO22, JO23
-    let (event, permits) = (Event::new(), Semaphore::new(1));
+    let (event, permits, slots) = (Event::new(), Semaphore::new(1), BoundedSemaphore::new(1));
     event.set();
     for _ in 0..2 {
-        assert_eq!(wait(&[&event, &permits]), [0, 1]);
+        assert_eq!(wait(&[&event, &permits, &slots]), [0, 1, 2]);
     }
-    assert_eq!(permits.available(), 1);
+    assert_eq!((permits.available(), slots.available()), (1, 1));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use super::Semaphore;
+use crate::waitlist::WaitList;
 
 /// A [`Semaphore`] that notices when it is released more often than it was acquired.
 ///
@@ -37,6 +38,10 @@ impl BoundedSemaphore {
     /// A semaphore with so many permits, and never more.
     pub fn new(permits: usize) -> BoundedSemaphore {
         BoundedSemaphore { semaphore: Semaphore::with_limit(permits, permits) }
+    }
+
+    pub(crate) fn waiters(&self) -> &WaitList {
+        self.semaphore.waiters()
     }
 }
 

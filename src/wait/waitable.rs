@@ -7,7 +7,7 @@
 
 use crate::event::{AsyncResult, Event};
 use crate::greenlet::{Greenlet, Handle};
-use crate::lock::Semaphore;
+use crate::lock::{BoundedSemaphore, Semaphore};
 use crate::queue::{Channel, JoinableQueue, LifoQueue, PriorityQueue, Queue, Source};
 use crate::threadpool::Job;
 use crate::waitlist::WaitList;
@@ -52,6 +52,7 @@ waitable! {
     [] Event, Event::is_set, Event::waiters;
     [T] AsyncResult<T>, AsyncResult::is_set, AsyncResult::waiters;
     [] Semaphore, |s: &Semaphore| s.available() > 0, Semaphore::waiters;
+    [] BoundedSemaphore, |s: &BoundedSemaphore| s.available() > 0, BoundedSemaphore::waiters;
     [T] Queue<T>, Source::is_ready, Source::getters;
     [T] LifoQueue<T>, Source::is_ready, Source::getters;
     [T: Ord] PriorityQueue<T>, Source::is_ready, Source::getters;
