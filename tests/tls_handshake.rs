@@ -12,7 +12,7 @@ use greenloop::event::Event;
 use greenloop::testing::{Duplex, duplex, elapsed, virtual_time};
 use greenloop::tls::{ClientConfig, Roots, ServerConfig, TlsStream};
 use greenloop::{spawn, timeout, wait_all};
-use net_support::{Flag, LONG, SHORT, connection, spawn_parked};
+use net_support::{Flag, connection, spawn_parked};
 use rcgen::{CertificateParams, date_time_ymd};
 use tls_support::{Authority, Pem, accepting, authority, client, key, localhost, server, shake};
 
@@ -208,8 +208,8 @@ fn interrupt<T: 'static>(
     let interrupted = spawn({
         let (over, is_over) = (reached.clone(), is_over.clone());
         move || {
-            let limit = if by_kill { LONG } else { SHORT };
-            timeout(limit, || {
+            // Virtual time: it has not come before all are parked.
+            timeout(Duration::from_secs(1), || {
                 let result = handshake(tricky);
                 is_over.raise();
                 over.set();
@@ -235,6 +235,11 @@ fn interrupt<T: 'static>(
 // Killed, or out of time, at every place where it could wait.
 #[test]
 fn a_handshake_that_is_interrupted_anywhere_closes_the_connection() {
+    virtual_time(interrupt_everywhere);
+    wait_all();
+}
+
+fn interrupt_everywhere() {
     for by_kill in [true, false] {
         let mut places = 0;
         loop {
@@ -271,7 +276,6 @@ fn a_handshake_that_is_interrupted_anywhere_closes_the_connection() {
         }
         assert!(places >= 8, "{places}");
     }
-    wait_all();
 }
 
 // Also over sockets, where the descriptor must be closed.
