@@ -298,3 +298,14 @@ fn a_kill_at_a_connection_in_memory_loses_no_byte() {
     (&*client).read_exact(&mut bytes).unwrap();
     assert_eq!(&bytes, b"ab");
 }
+
+// Idle turns look at the time that was seen last.
+#[test]
+fn time_does_not_go_back_when_virtual_time_ends() {
+    virtual_time(|| {
+        sleep(Duration::from_secs(1000));
+        sleep(Duration::from_secs(1));
+    });
+    wait_all();
+    sleep(Duration::from_millis(1));
+}

@@ -70,6 +70,8 @@ impl Clock {
         if !on {
             self.ahead.set(0);
             self.ahead.set(now.saturating_sub(self.now()));
+            // Without what it is ahead, the look at the clock has put `recent` back.
+            self.now();
         }
     }
 
