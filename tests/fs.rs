@@ -178,21 +178,21 @@ fn a_writer_that_is_dropped_flushes_and_closes() {
         (&file).write_all(b" two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"one two");
         drop(file);
-        let killed = spawn_parked({
-            let path = path.clone();
+        let (written, start) = (Flag::default(), Instant::now());
+        let killed = spawn({
+            let (written, path) = (written.clone(), path.clone());
             move || {
                 let mut writer = BufWriter::new(File::create(&path).unwrap());
                 writer.write_all(b"flushed by a kill").unwrap();
+                written.raise();
                 sleep(LONG)
             }
         });
-        while std::fs::metadata(&path).unwrap().len() > 0 {
+        while !written.is_up() {
             yield_now();
         }
-        let sleeping = Instant::now();
-        sleep(ms(5));
         killed.kill();
-        assert!(sleeping.elapsed() < PROMPT);
+        assert!(start.elapsed() < PROMPT);
         assert_eq!(
             (std::fs::read(&path).unwrap().as_slice(), open_descriptors()),
             (&b"flushed by a kill"[..], before)
