@@ -354,3 +354,109 @@ fn https_server_says_hello_to_those_who_trust_it() {
     let output = Command::new(program("https_server")).args(["--key", "nowhere.pem"]).output().unwrap();
     assert!(String::from_utf8(output.stderr).unwrap().contains("--cert and --key belong together"));
 }
+
+/// Answers whatever comes in capitals, on threads of its own, which end with the process.
+fn shouting_target() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 1000];
+                while let Ok(count) = socket.read(&mut buffer)
+                    && count > 0
+                {
+                    socket.write_all(&buffer[..count].to_ascii_uppercase()).unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+/// The port forwarder with connections to a target behind it.
+fn port_forwarder(connections: usize) -> (Server, Vec<Chatter>) {
+    let server =
+        Server::start("port_forwarder", &["127.0.0.1:0", &shouting_target().to_string()], "listening on ");
+    let clients = (0..connections).map(|n| {
+        let socket = server.connect();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut client = Chatter(BufReader::new(socket));
+        client.says(&format!("hello {n}"));
+        client.hears(&format!("HELLO {n}"));
+        client
+    });
+    let clients = clients.collect();
+    (server, clients)
+}
+
+impl Server {
+    /// Sends it SIGTERM, and waits until it says what is left and refuses connections.
+    fn terminate(&mut self) -> String {
+        self.signal();
+        let said = line(&mut BufReader::new(self.child.stdout.as_mut().expect("piped")));
+        let start = Instant::now();
+        while TcpStream::connect(&self.address).is_ok() {
+            assert!(start.elapsed() < Duration::from_secs(20), "it still listens");
+            std::thread::yield_now();
+        }
+        said
+    }
+
+    fn signal(&self) {
+        // SAFETY: no memory is involved.
+        assert_eq!(unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) }, 0);
+    }
+
+    /// Waits for its end.
+    fn end(&mut self) -> std::process::ExitStatus {
+        let start = Instant::now();
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return status,
+                None => assert!(start.elapsed() < Duration::from_secs(20), "it does not end"),
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+// SV25
+#[test]
+fn port_forwarder_lets_live_connections_finish_when_it_is_terminated() {
+    let (mut server, mut clients) = port_forwarder(2);
+    assert_eq!(server.terminate(), "SIGTERM: no more connections, 2 left");
+    // Those that were there go on.
+    for client in &mut clients {
+        client.says("still here?");
+        client.hears("STILL HERE?");
+    }
+    assert!(server.child.try_wait().unwrap().is_none());
+    // One end is passed on, and the other comes back.
+    let last = clients.pop().unwrap();
+    last.0.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+    let mut rest = String::new();
+    assert_eq!({ last.0 }.read_to_string(&mut rest).unwrap(), 0);
+    assert!(server.child.try_wait().unwrap().is_none());
+    drop(clients);
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn port_forwarder_without_connections_ends_at_once_and_with_some_at_the_second_signal() {
+    let (mut server, _) = port_forwarder(0);
+    assert_eq!(server.terminate(), "SIGTERM: no more connections, 0 left");
+    assert_eq!(server.end().code(), Some(0));
+
+    let (mut server, mut clients) = port_forwarder(2);
+    assert_eq!(server.terminate(), "SIGTERM: no more connections, 2 left");
+    clients[0].says("still here?");
+    clients[0].hears("STILL HERE?");
+    server.signal();
+    assert_eq!(server.end().code(), Some(0));
+    for mut client in clients {
+        let mut rest = String::new();
+        let end = client.0.read_to_string(&mut rest);
+        assert!(matches!(end, Ok(0)) || end.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset));
+    }
+}
