@@ -37,7 +37,7 @@ fn main() -> io::Result<()> {
 
     if std::env::args().nth(1).as_deref() == Some("forever") {
         let stop = signal::on_termination()?;
-        let endless = spawn(|| supervise("endless", "sleep 1000", u32::MAX));
+        let endless = spawn(|| supervise("endless", "exec sleep 1000", u32::MAX));
         println!("running");
         select! {
             _ = endless.wait() => {}

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::coro;
 use crate::fifo::Ticket;
+#[cfg(feature = "http")]
 use crate::hub::timers::TimerKey;
 use crate::hub::{Alarm, Hub, IO_BUDGET, NothingLeft, Park, Reason, State, Task, Wake};
 use crate::unwind;
@@ -115,10 +116,12 @@ pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
 }
 
 /// The park of a greenlet that gives its frames up for that time: see `greenlet/rounds.rs`.
+#[cfg(feature = "http")]
 pub(crate) struct Rest {
     timer: Option<TimerKey>,
 }
 
+#[cfg(feature = "http")]
 impl Rest {
     /// Marks the running greenlet as parked. Its frames must end at once.
     ///

@@ -200,7 +200,10 @@ fn ten_thousand_connections_leave_nothing_behind() {
     );
     assert_eq!(echo.connections(), 0, "handlers that have not ended");
     assert_eq!(descriptors_after, descriptors_before, "descriptors");
-    assert!(memory_after <= memory_before + memory_before / 4 + 8, "{memory_before} MiB became {memory_after}");
+    assert!(
+        memory_after <= memory_before + memory_before / 4 + 8,
+        "{memory_before} MiB became {memory_after}"
+    );
     assert!(answers > CONNECTIONS, "hardly anybody was served: {answers} answers");
     echo.stop(Duration::ZERO);
     web.stop(Duration::ZERO);

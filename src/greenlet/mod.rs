@@ -8,6 +8,7 @@ mod life;
 mod link;
 mod many;
 mod pause;
+#[cfg(feature = "http")]
 pub(crate) mod rounds;
 mod scope;
 mod try_join;

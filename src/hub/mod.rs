@@ -42,7 +42,9 @@ use hooks::Hooks;
 pub(crate) use inbox::{Inbox, Message};
 pub(crate) use outside::{Completion, Outside};
 use schedule::Schedule;
-pub(crate) use task::{End, Extras, Object, Origin, Park, Reason, Rounds, State, Task, Wake};
+#[cfg(feature = "http")]
+pub(crate) use task::{End, Rounds};
+pub(crate) use task::{Extras, Object, Origin, Park, Reason, State, Task, Wake};
 use timers::{TimerKey, Timers};
 pub(crate) use turn::NothingLeft;
 pub(crate) use values::{Bound, Key};

@@ -9,6 +9,7 @@ mod context;
 mod pipe;
 mod poll;
 mod readiness;
+#[cfg(feature = "http")]
 mod rest;
 mod select;
 mod stdio;
@@ -18,6 +19,7 @@ pub(crate) use context::with_context;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use poll::{Event, Interest, Poll, Token};
 pub use readiness::Readiness;
+#[cfg(feature = "http")]
 pub(crate) use rest::Resting;
 pub use select::{Selected, select};
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};

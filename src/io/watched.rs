@@ -102,11 +102,13 @@ impl<T: AsFd> Watched<T> {
         }
     }
 
+    #[cfg(feature = "http")]
     pub(super) fn source(&self) -> &Rc<Source> {
         &self.source
     }
 
     /// [`with`](Self::with), but where that would park it says that it would block.
+    #[cfg(feature = "http")]
     pub(crate) fn try_with<R>(
         &self,
         direction: Direction,

@@ -8,8 +8,7 @@ use std::os::unix::net as unix;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::hub::Reason;
-use crate::io::{Resting, Watched};
+use crate::io::Watched;
 use crate::reactor::Direction;
 
 /// `readv` takes no more pieces than this at once.
@@ -128,7 +127,8 @@ impl<S: Std> Shared<S> {
         self.0.is_deaf.get()
     }
 
-    pub(super) fn rest_until_readable(&self) -> io::Result<(Resting, Reason)> {
+    #[cfg(feature = "http")]
+    pub(super) fn rest_until_readable(&self) -> io::Result<(crate::io::Resting, crate::hub::Reason)> {
         self.0.watched.rest_until_readable()
     }
 
@@ -178,6 +178,7 @@ where
     }
 
     /// [`read`](Self::read), but where that would park it says that it would block.
+    #[cfg(feature = "http")]
     pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.0.watched.try_with(Direction::Read, |mut socket| socket.read(buf))?;
         self.has_read(count, buf.len());

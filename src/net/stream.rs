@@ -10,8 +10,6 @@ use super::ToSocketAddrs;
 use super::connect::connect;
 use super::methods::{limit_methods, option_methods, socket_methods, stream_methods};
 use super::shared::{Shared, not_zero};
-use crate::hub::Reason;
-use crate::io::Resting;
 use crate::park::Deadline;
 use crate::sys::socket;
 
@@ -47,12 +45,14 @@ pub struct TcpStream {
 
 impl TcpStream {
     /// Reads what is there, and does not wait.
+    #[cfg(feature = "http")]
     pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.inner.try_read(buf)
     }
 
     /// Has the running greenlet woken when there is something to read, see `greenlet/rounds.rs`.
-    pub(crate) fn rest_until_readable(&self) -> io::Result<(Resting, Reason)> {
+    #[cfg(feature = "http")]
+    pub(crate) fn rest_until_readable(&self) -> io::Result<(crate::io::Resting, crate::hub::Reason)> {
         self.inner.rest_until_readable()
     }
 
