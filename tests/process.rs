@@ -120,6 +120,48 @@ fn children_that_end_in_every_way_leave_no_descriptor_and_no_zombie() {
     });
 }
 
+// However few descriptors are left, a spawn that fails leaves neither a process nor a descriptor.
+#[test]
+fn a_spawn_that_finds_no_descriptors_leaves_nothing_behind() {
+    in_a_child("a_spawn_that_finds_no_descriptors_leaves_nothing_behind", "ulimit -n 64", || {
+        sh("true").status().unwrap();
+        let before = open_descriptors();
+        let (mut failures, mut successes) = (0, 0);
+        for left in 0..16 {
+            let mut fill: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+            fill.truncate(fill.len() - left);
+            let mut command = endless();
+            let spawned = command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn();
+            drop(fill);
+            match spawned {
+                Ok(child) => {
+                    successes += 1;
+                    drop(child);
+                }
+                Err(error) => {
+                    assert_eq!(
+                        error.kind(),
+                        std::io::Error::from_raw_os_error(libc::EMFILE).kind(),
+                        "{error}"
+                    );
+                    failures += 1;
+                }
+            }
+            until("all are reaped", || {
+                drop(sh("true").status());
+                is_childless()
+            });
+            assert_eq!(open_descriptors(), before, "{left} left");
+        }
+        assert!(failures > 0 && successes > 0, "{failures} {successes}");
+    });
+}
+
 // SP04
 #[test]
 fn communicate_feeds_the_input_and_gives_both_outputs() {

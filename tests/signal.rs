@@ -3,16 +3,20 @@
 
 mod net_support;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use greenloop::event::Event;
+use greenloop::net::TcpStream;
 use greenloop::queue::Queue;
+use greenloop::server::StreamServer;
 use greenloop::signal::{self, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, Signal, Signals};
 use greenloop::testing::assert_no_switch;
 use greenloop::{
-    Elapsed, iwait, select, sleep, spawn, spawn_later, timeout, wait_all, wait_all_timeout, wait_any,
+    Elapsed, iwait, scope, select, sleep, spawn, spawn_later, timeout, wait_all, wait_all_timeout, wait_any,
     yield_now,
 };
 use net_support::{
@@ -351,6 +355,58 @@ fn a_thread_that_ends_gives_its_signals_up() {
             .unwrap();
             assert_eq!(action_of(SIGUSR1), libc::SIG_DFL);
         }
+    });
+}
+
+// SV25
+#[test]
+fn a_port_forwarder_that_is_asked_to_end_serves_its_last_connection() {
+    in_a_child("a_port_forwarder_that_is_asked_to_end_serves_its_last_connection", "", || {
+        fn copy(mut from: &TcpStream, mut to: &TcpStream) {
+            std::io::copy(&mut from, &mut to).unwrap();
+            to.shutdown(Shutdown::Write).unwrap();
+        }
+        let echo = StreamServer::bind("127.0.0.1:0").unwrap().handle(|socket, _| copy(&socket, &socket));
+        echo.start().unwrap();
+        let target = echo.local_addr().unwrap();
+        let forwarder = StreamServer::bind("127.0.0.1:0").unwrap().handle(move |socket, _| {
+            let target = TcpStream::connect(target).unwrap();
+            scope(|s| {
+                s.spawn(|| copy(&socket, &target));
+                s.spawn(|| copy(&target, &socket));
+            });
+        });
+        forwarder.start().unwrap();
+        let address = forwarder.local_addr().unwrap();
+        let stop = signal::on_termination().unwrap();
+        let ending = spawn({
+            let forwarder = forwarder.clone();
+            move || {
+                stop.wait().unwrap();
+                forwarder.stop(LONG);
+            }
+        });
+        let mut client = TcpStream::connect(address).unwrap();
+        let mut ping = || {
+            client.write_all(b"ping").unwrap();
+            let mut answer = [0; 4];
+            timeout(PROMPT, || client.read_exact(&mut answer)).unwrap().unwrap();
+            assert_eq!(&answer, b"ping");
+        };
+        ping();
+        send(SIGTERM);
+        timeout(PROMPT, || {
+            while TcpStream::connect(address).is_ok() {
+                sleep(ms(1))
+            }
+        })
+        .unwrap();
+        ping();
+        assert!(!ending.is_finished());
+        drop(client);
+        let start = Instant::now();
+        timeout(PROMPT, || ending.join()).unwrap().unwrap();
+        assert!(start.elapsed() < PROMPT);
     });
 }
 

@@ -52,7 +52,7 @@ impl Child {
                 scope.spawn(|| receive(stdout, out)),
                 scope.spawn(|| receive(stderr, err)),
             ];
-            tasks.into_iter().try_for_each(ended)
+            tasks.into_iter().try_for_each(ended).inspect_err(|_| scope.cancel())
         })
     }
 

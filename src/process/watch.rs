@@ -20,7 +20,7 @@ use crate::hub::{Object, Reason};
 use crate::io::{Direction, Watched};
 use crate::park::{self, Deadline, Woken};
 use crate::reactor::{Attendant, Expectation};
-use crate::signal::{SIGCHLD, Signal, Subscription, subscribe};
+use crate::signal::{SIGCHLD, SIGKILL, Signal, Subscription, subscribe};
 use crate::sys;
 use crate::waitlist::{Place, WaitList};
 
@@ -67,7 +67,7 @@ enum Alarm {
 }
 
 impl Process {
-    /// Begins to watch a child.
+    /// Begins to watch a child. One that cannot be watched is killed, and reaped as an orphan.
     pub(super) fn watch(child: std::process::Child) -> io::Result<Rc<Process>> {
         let descriptor = sys::process::descriptor(&child);
         let process = Rc::new(Process {
@@ -77,28 +77,35 @@ impl Process {
             alarm: RefCell::new(None),
             expectation: RefCell::new(None),
         });
+        match process.clone().set_alarm(descriptor) {
+            // It may have ended before the alarm was there.
+            Ok(()) => _ = process.look(),
+            Err(error) => {
+                let _ = process.send(SIGKILL);
+                return Err(error);
+            }
+        }
+        Ok(process)
+    }
+
+    fn set_alarm(self: Rc<Self>, descriptor: Option<OwnedFd>) -> io::Result<()> {
         let (alarm, expectation) = match descriptor {
             Some(descriptor) => {
                 let watched = Watched::new(descriptor)?;
-                watched.attend(Direction::Read, process.clone())?;
+                watched.attend(Direction::Read, self.clone())?;
                 let expectation = watched.expect();
                 (Alarm::Descriptor(watched), Some(expectation))
             }
             None => {
-                let look = {
-                    let process = process.clone();
-                    move || _ = process.look()
-                };
-                let subscription = subscribe(SIGCHLD, false, Rc::new(look))?;
+                let process = self.clone();
+                let subscription = subscribe(SIGCHLD, false, Rc::new(move || _ = process.look()))?;
                 let expectation = subscription.expect();
                 (Alarm::Signal(subscription), expectation)
             }
         };
-        process.alarm.replace(Some(alarm));
-        process.expectation.replace(expectation);
-        // It may have ended before the alarm was there.
-        let _ = process.look();
-        Ok(process)
+        self.alarm.replace(Some(alarm));
+        self.expectation.replace(expectation);
+        Ok(())
     }
 
     pub(super) fn id(&self) -> u32 {
