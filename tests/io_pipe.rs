@@ -193,16 +193,17 @@ fn standard_input_is_read_while_others_run_and_a_kill_loses_nothing() {
         timeout(SHORT, || stdin().read(&mut [0; 8])).unwrap_err();
         killed.kill();
         assert!(killed.join().unwrap_err().is_killed());
-        writeln!(stdout(), "ready").unwrap();
-        let ticker = spawn(|| {
+        // The parent sends nothing before this is written, by another than the one who waits for it.
+        let other = spawn(|| {
             for _ in 0..20 {
                 yield_now();
             }
+            writeln!(stdout(), "ready").unwrap();
         });
         let mut line = String::new();
         timeout(LONG, || stdin().read_line(&mut line)).unwrap().unwrap();
         assert_eq!(line, "first\n");
-        assert!(ticker.is_finished());
+        other.join().unwrap();
         writeln!(stdout(), "more").unwrap();
         let mut bytes = [0; 3];
         timeout(LONG, || stdin().read_exact(&mut bytes)).unwrap().unwrap();
