@@ -373,6 +373,8 @@ fn several_wait_for_one_child_and_all_are_told() {
 fn signals_reach_a_child_and_one_that_has_ended_gets_none() {
     let mut child = endless().spawn().unwrap();
     child.send_signal(SIGSTOP).unwrap();
+    let state = format!("/proc/{}/stat", child.id());
+    until("it is stopped", || std::fs::read_to_string(&state).unwrap().contains(") T "));
     assert!(child.wait_timeout(SHORT).unwrap().is_none());
     child.send_signal(SIGTERM).unwrap();
     assert!(child.wait_timeout(SHORT).unwrap().is_none(), "a stopped process ends later");
