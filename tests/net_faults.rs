@@ -523,7 +523,7 @@ fn volume<S: Stream>(total: u64) {
 #[test]
 fn every_byte_of_a_large_volume_arrives_once_and_in_order() {
     let mebibytes =
-        std::env::var("GREENLOOP_VOLUME_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(32);
+        std::env::var("GREENLOOP_VOLUME_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(64);
     volume::<TcpStream>(mebibytes << 20);
     volume::<UnixStream>(mebibytes << 20);
 }

@@ -284,32 +284,38 @@ impl<T: AsFd> Watched<T> {
 
     #[track_caller]
     fn wait(&self, direction: Direction, deadline: Deadline) -> io::Result<()> {
-        let object = Object::Descriptor(self.get().as_fd().as_raw_fd());
-        let (what, verb) = match direction {
-            Direction::Read => ("descriptor (readable)", "read"),
-            Direction::Write => ("descriptor (writable)", "written"),
-        };
         let waiting = self.begin_waiting(direction)?;
-        let woken = park::park(Reason::of(what, object), deadline);
+        let woken = park::park(self.reason(direction), deadline);
         drop(waiting);
         match woken {
             Woken::Notified => Ok(()),
             Woken::TimedOut => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("the peer did not let this descriptor be {verb} in the time allowed"),
+                format!(
+                    "the peer did not let this descriptor be {} in the time allowed",
+                    participle(direction)
+                ),
             )),
             Woken::Refused => Err(refused()),
         }
+    }
+
+    fn reason(&self, direction: Direction) -> Reason {
+        let what = match direction {
+            Direction::Read => "descriptor (readable)",
+            Direction::Write => "descriptor (writable)",
+        };
+        Reason::of(what, Object::Descriptor(self.get().as_fd().as_raw_fd()))
     }
 
     /// Makes the running task the one that is woken by an event, until what it gives is dropped.
     fn begin_waiting(&self, direction: Direction) -> io::Result<(Waiting<'_>, Counted<'static>)> {
         let hub = Hub::current();
         if let Err(other) = self.source.begin(direction, Waiter::Task(hub.running())) {
-            let verb = if direction == Direction::Read { "read" } else { "written" };
             return Err(io::Error::other(format!(
-                "this descriptor is already being {verb} by {other}; two at once would each get a random part of what \
-                 comes and goes: give one of them the task or put a lock around it"
+                "this descriptor is already being {} by {other}; two at once would each get a random part of what \
+                 comes and goes: give one of them the task or put a lock around it",
+                participle(direction)
             )));
         }
         let waiting = Waiting { source: &self.source, direction };
@@ -365,11 +371,14 @@ pub(super) fn cannot_watch(error: io::Error) -> io::Error {
 /// That another greenlet is already waiting for the same; that the thread is unwinding.
 #[track_caller]
 pub(crate) fn wait_for_any<'a, T: AsFd + 'a>(
-    several: impl ExactSizeIterator<Item = &'a Watched<T>>,
+    several: impl ExactSizeIterator<Item = &'a Watched<T>> + Clone,
     direction: Direction,
     deadline: Deadline,
 ) -> io::Result<bool> {
-    let reason = Reason::of("the first of so many descriptors:", Object::Count(several.len()));
+    let reason = match (several.len(), several.clone().next()) {
+        (1, Some(one)) => one.reason(direction),
+        (count, _) => Reason::of("the first of so many descriptors:", Object::Count(count)),
+    };
     let waiting = several.map(|watched| watched.begin_waiting(direction)).collect::<io::Result<Vec<_>>>()?;
     let woken = park::park(reason, deadline);
     drop(waiting);
@@ -377,6 +386,13 @@ pub(crate) fn wait_for_any<'a, T: AsFd + 'a>(
         Woken::Notified => Ok(true),
         Woken::TimedOut => Ok(false),
         Woken::Refused => Err(refused()),
+    }
+}
+
+fn participle(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Read => "read",
+        Direction::Write => "written",
     }
 }
 
