@@ -8,18 +8,20 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use greenloop::http::{Limits, Request, Server};
 use greenloop::net::TcpStream;
+use greenloop::process::Command;
 use greenloop::server::StreamServer;
 use greenloop::{join_all, sleep, spawn, timeout};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const CONNECTIONS: u64 = 10_000;
-const ROUND: Duration = Duration::from_secs(5);
+/// The length of the first round, in seconds.
+const ROUND: u64 = 5;
+/// In the environment: what clients are to do.
+const ORDERS: &str = "GREENLOOP_SOAK_ORDERS";
 
 /// A xorshift generator: the same story for the same number.
 struct Dice(Cell<u64>);
@@ -111,7 +113,7 @@ fn browse(address: SocketAddr, dice: &Dice, books: &Books) -> io::Result<()> {
     Ok(())
 }
 
-/// All clients, on a thread and a hub of their own: how many answers, how many broken connections.
+/// All clients: how many answers, how many broken connections.
 fn round(echo: SocketAddr, web: SocketAddr, length: Duration, number: u64) -> (u64, u64) {
     let end = Instant::now() + length;
     let books = Rc::new(Books::default());
@@ -150,13 +152,31 @@ fn settled(server: &StreamServer, before: usize) -> (usize, usize) {
     (descriptors(), resident())
 }
 
+/// Ten thousand connections and some more.
+fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    assert!(limit.maximum.is_none_or(|most| most >= 10_500), "the hard limit of descriptors is below 10,500");
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+}
+
+/// In a process of their own, so that the server's memory can be told from theirs.
+#[test]
+#[ignore = "the other test starts it"]
+fn the_clients() {
+    let Ok(orders) = std::env::var(ORDERS) else { return };
+    let orders: Vec<&str> = orders.split(' ').collect();
+    let [echo, web, length, number] = orders[..] else { panic!("four words: {orders:?}") };
+    raise_limit();
+    let length = Duration::from_secs(length.parse().unwrap());
+    let (answers, broken) =
+        round(echo.parse().unwrap(), web.parse().unwrap(), length, number.parse().unwrap());
+    println!("\nbooks: {answers} {broken}");
+}
+
 #[test]
 #[ignore = "takes more than a minute, and 20,000 descriptors; `.ci/run` runs it"]
 fn ten_thousand_connections_leave_nothing_behind() {
-    let limit = getrlimit(Resource::Nofile);
-    let all = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, all).unwrap();
-    assert!(limit.maximum.is_none_or(|most| most >= 21_000), "the hard limit of descriptors is below 21,000");
+    raise_limit();
     let length = std::env::var("GREENLOOP_SOAK").map_or(60, |seconds| seconds.parse().unwrap());
 
     let echo = StreamServer::bind("127.0.0.1:0").unwrap().handle(|mut socket, _| -> io::Result<()> {
@@ -178,22 +198,24 @@ fn ten_thousand_connections_leave_nothing_behind() {
     let web = web.start(|_: &mut Request<'_>| "Hello, World!").unwrap();
     let (echo_address, web_address) = (echo.local_addr().unwrap(), web.local_addr().unwrap());
 
-    let (orders, taken) = mpsc::channel::<(Duration, u64)>();
-    let (done, results) = greenloop::sync::unbounded();
-    let clients = thread::spawn(move || {
-        while let Ok((length, number)) = taken.recv() {
-            done.send((round(echo_address, web_address, length, number), descriptors())).unwrap();
-        }
-    });
+    let round = |length: u64, number: u64| {
+        let orders = format!("{echo_address} {web_address} {length} {number}");
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "the_clients", "--nocapture"])
+            .env(ORDERS, orders)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "the clients failed: {text}");
+        let line = text.lines().find_map(|line| line.strip_prefix("books: ")).expect("the clients' books");
+        line.split(' ').map(|number| number.parse().unwrap()).collect::<Vec<u64>>()
+    };
     // The first round brings the allocator, the stacks and the thread pools to their size.
-    orders.send((ROUND, 1)).unwrap();
-    results.recv().unwrap();
+    round(ROUND, 1);
     let (descriptors_before, memory_before) = settled(&echo, 0);
-    orders.send((Duration::from_secs(length), 2)).unwrap();
-    let ((answers, broken), _) = results.recv().unwrap();
+    let books = round(length, 2);
     let (descriptors_after, memory_after) = settled(&echo, descriptors_before);
-    drop(orders);
-    clients.join().unwrap();
+    let (answers, broken) = (books[0], books[1]);
     println!(
         "{answers} answers, {broken} broken connections, descriptors {descriptors_before} and {descriptors_after}, \
          {memory_before} and {memory_after} MiB"
