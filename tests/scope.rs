@@ -690,7 +690,9 @@ fn a_scope_in_a_destructor_run_by_a_panic_refuses_greenlets_and_gives_its_value(
         let _last = OnDrop(|| {
             log.add(scope(|_| "a value"));
             let refused = caught(|| scope(|s| drop(s.spawn(|| ()))));
-            assert!(refused.downcast::<&str>().unwrap().contains("cannot spawn"));
+            assert!(refused.downcast::<String>().unwrap().contains("cannot spawn"));
+            let error = scope(|s| Builder::new().spawn_scoped(s, || ()).map(drop)).unwrap_err();
+            assert!(error.to_string().contains("cannot spawn"));
             log.add("refused");
         });
         panic!("expected: unwinds the destructor")

@@ -67,6 +67,10 @@ impl Bell {
     /// Parks until the bell is rung. If it has been since the last time, the others are let run once.
     #[track_caller]
     pub(crate) fn listen(&self, reason: Reason, deadline: Deadline) -> Woken {
+        if std::thread::panicking() {
+            // Also if it was rung: what wakes itself until another greenlet has run would wake itself for ever.
+            return Woken::Refused;
+        }
         if self.rung.replace(false) {
             park::yield_now();
             return Woken::Notified;

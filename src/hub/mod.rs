@@ -277,14 +277,15 @@ impl Hub {
 
 #[cfg(feature = "testing")]
 impl Hub {
-    /// Kills every greenlet whose number is higher, and runs until they are dead; those that cannot end are left.
+    /// Kills every greenlet whose number is higher, and runs until they are dead, unless the thread is panicking; those that
+    /// cannot end are left.
     pub(crate) fn kill_younger_than(&self, id: u64) {
         let younger: Vec<_> =
             self.live.borrow().iter().map(|(_, task)| task.clone()).filter(|task| task.id > id).collect();
         for task in &younger {
             self.kill(task);
         }
-        while younger.iter().any(|task| task.state.get() == State::Ready) {
+        while !std::thread::panicking() && younger.iter().any(|task| task.state.get() == State::Ready) {
             self.requeue(self.running());
             let _ = self.run_until_root();
         }

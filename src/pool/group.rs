@@ -82,7 +82,7 @@ impl Group {
         let got_slot = self.add_within(member.as_ref(), Patience::Endless);
         assert!(
             got_slot,
-            "{self:?} is full, and a destructor run by a panic or a kill does not wait for a slot"
+            "{self:?} is full, and a destructor run by a panic or a kill does not wait for a slot: use Pool::try_add there"
         );
     }
 
@@ -135,7 +135,7 @@ impl Group {
         let got_slot = self.members.take_slot(Patience::Endless);
         assert!(
             got_slot,
-            "{self:?} is full, and a destructor run by a panic or a kill does not wait for a slot"
+            "{self:?} is full, and a destructor run by a panic or a kill does not wait for a slot: use Pool::try_spawn there"
         );
         self.members.spawn_in_slot(builder, f)
     }
@@ -159,7 +159,7 @@ impl Group {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        if self.members.is_full() && self.contains(greenlet::current()) {
+        if std::thread::panicking() || (self.members.is_full() && self.contains(greenlet::current())) {
             return f();
         }
         self.spawn(f).join().unwrap_or_else(|error| error.rethrow())
@@ -187,6 +187,9 @@ impl Group {
         F: Fn(I::Item) -> T + 'static,
         T: 'static,
     {
+        if std::thread::panicking() {
+            return items.into_iter().map(f).collect();
+        }
         let (f, kills) = (Rc::new(f), self.members.kills());
         let mut jobs = Vec::new();
         for item in items {

@@ -130,6 +130,10 @@ impl<T> Channel<T> {
         if self.is_closed() {
             return Err(PutError::Closed(item));
         }
+        if std::thread::panicking() {
+            // Nobody can be met by waiting for the one who was called.
+            return self.try_put(item);
+        }
         let inner = &*self.inner;
         let slot = Slot::new(inner, Some(item));
         inner.getters.wake_one();

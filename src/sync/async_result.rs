@@ -100,7 +100,8 @@ impl<T: Clone> AsyncResult<T> {
         match self.try_get() {
             Some(value) => value,
             None => panic!(
-                "AsyncResult::get in a destructor run by a panic or a kill, before the value has arrived"
+                "AsyncResult::get in a destructor run by a panic or a kill, before the value has arrived: use \
+                 AsyncResult::try_get there"
             ),
         }
     }

@@ -210,6 +210,9 @@ impl ThreadPool {
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
+        if std::thread::panicking() {
+            return items.into_iter().map(f).collect();
+        }
         let f = Arc::new(f);
         let mut jobs = Vec::new();
         for item in items {

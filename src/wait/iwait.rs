@@ -63,7 +63,10 @@ pub fn wait_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Vec<usize> 
 pub fn wait_any(objects: &[&dyn Waitable]) -> usize {
     match iwait(objects).next() {
         Some(number) => number,
-        None => panic!("wait_any has nothing to wait for, or is called in a destructor that may not wait"),
+        None => panic!(
+            "wait_any has nothing to wait for, or would have to wait in a destructor run by a panic or a kill: use \
+             wait_any_timeout there"
+        ),
     }
 }
 

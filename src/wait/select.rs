@@ -17,7 +17,7 @@ use super::Waitable;
 use crate::event::AsyncResult;
 use crate::hub::{Hub, Reason};
 use crate::lock::Semaphore;
-use crate::park::{self, Deadline, Enrolled, Woken};
+use crate::park::{self, Deadline, Enrolled};
 use crate::queue::{GetError, PutError, Sink, Source};
 use crate::waitlist::{Place, WaitList, Watch};
 
@@ -41,6 +41,11 @@ pub(crate) mod sealed {
             None
         }
 
+        /// Nothing waits now, and nothing is there: takes the end of the wait, if that is what it stands for; true if it has.
+        fn refuse(&mut self) -> bool {
+            false
+        }
+
         /// It was called and takes nothing: tells the next in line if there is something to take.
         fn pass_on(&self) {}
 
@@ -61,7 +66,7 @@ use sealed::Attempt;
 /// Arms that are ready at the same time take turns at being asked first.
 ///
 /// # Panics
-/// If it would have to wait in a destructor run by a panic or a kill.
+/// If it would have to wait in a destructor run by a panic or a kill, and none of the arms is an `after`.
 #[doc(hidden)]
 #[track_caller]
 pub fn choose(arms: &mut [&mut dyn Attempt], wait: bool) -> bool {
@@ -74,6 +79,14 @@ pub fn choose(arms: &mut [&mut dyn Attempt], wait: bool) -> bool {
         }
         if !wait {
             return false;
+        }
+        if std::thread::panicking() {
+            assert!(
+                arms.iter_mut().any(|arm| arm.refuse()),
+                "select! would have to wait in a destructor run by a panic or a kill: give it a `default` or an \
+                 `after` arm"
+            );
+            return true;
         }
         let called = stand_in_all(arms, &mut places);
         let Some((&first_called, others)) = called.split_first() else { continue };
@@ -97,12 +110,8 @@ fn stand_in_all(arms: &[&mut dyn Attempt], places: &mut [Place]) -> Vec<usize> {
         deadline = deadline.earlier(arm.deadline());
         enrolled.extend(arm.list().map(|list| Enrolled::watching(list, &watch, number, place)));
     }
-    let woken = park::wait_for_call(&watch, Reason::plain("one of several things (select)"), deadline);
+    park::wait_for_call(&watch, Reason::plain("one of several things (select)"), deadline);
     drop(enrolled);
-    assert!(
-        woken != Woken::Refused,
-        "select! would have to wait in a destructor run by a panic or a kill; give it a `default` arm"
-    );
     std::iter::from_fn(|| watch.next_call()).collect()
 }
 
@@ -349,6 +358,11 @@ impl Attempt for After {
     fn attempt(&mut self) -> bool {
         self.1 = self.0.has_come();
         self.1
+    }
+
+    fn refuse(&mut self) -> bool {
+        self.1 = true;
+        true
     }
 
     fn deadline(&self) -> Deadline {

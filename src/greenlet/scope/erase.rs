@@ -92,7 +92,7 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: only the lifetime changes. `enter`, in whose frame `self` lies, is not left before the closure and all
         // that it has borrowed are used no more (module head).
         let work: Box<dyn FnOnce() + 'static> = unsafe { std::mem::transmute(work) };
-        self.children.make_room();
+        self.children.make_room()?;
         let (child, _) = builder.make(work)?;
         self.children.add(child.clone());
         Ok(child)
@@ -123,12 +123,12 @@ impl Children {
     }
 
     /// Makes room for one more, so that adding it cannot fail.
-    #[track_caller]
-    fn make_room(&self) {
-        assert!(
-            !self.barren,
-            "a scope in a destructor run by a panic or a kill, which does not wait, cannot spawn"
-        );
+    fn make_room(&self) -> io::Result<()> {
+        if self.barren {
+            return Err(io::Error::other(
+                "a scope in a destructor run by a panic or a kill, which does not wait, cannot spawn",
+            ));
+        }
         let mut list = self.list.borrow_mut();
         if list.len() == list.capacity() {
             list.retain(|child| !child.is_finished());
@@ -136,6 +136,7 @@ impl Children {
             let more = list.len().max(4);
             list.reserve(more);
         }
+        Ok(())
     }
 
     fn add(&self, child: Handle) {
