@@ -11,10 +11,12 @@
 //!
 //! # Destructors do not block
 //!
-//! While a thread unwinds because of a panic or a kill, nothing waits: `std::thread::panicking()` belongs to the thread, and
-//! all its other greenlets would look as if they panicked. A blocking call that is made in a destructor then returns its
-//! error, or the nearest neutral value, at once. The few that have neither, such as [`lock::Mutex::lock`] of a mutex that is held,
-//! panic and say so; beside each stands one that can be used.
+//! While a thread unwinds because of a panic, a kill or a timeout, nothing waits: `std::thread::panicking()` belongs to the
+//! thread, and all its other greenlets would look as if they panicked. A blocking call that is made in a destructor then
+//! returns its error, or the nearest neutral value, at once; those that run a function and give its value, such as
+//! [`pool::Group::apply`], run it on the spot. The few that have neither, such as [`lock::Mutex::lock`] of a mutex that is held,
+//! panic and say so; beside each stands one that can be used. Every call that may switch says what it does instead of waiting,
+//! after the words **While unwinding**.
 //!
 //! # The end of a thread
 //!

@@ -26,6 +26,8 @@ use crate::unwind;
 ///
 /// **Switches**: only if `f` does.
 ///
+/// **While unwinding** nothing waits in `f` either, and no time runs out.
+///
 /// # Errors
 /// [`Elapsed`] if the time ran out.
 ///
@@ -160,6 +162,8 @@ impl Timeout {
     /// Runs `f` within the limit, see [`timeout`](fn@timeout). The clock starts now, unless it runs already; it is stopped afterwards in any case.
     ///
     /// **Switches**: only if `f` does.
+    ///
+    /// **While unwinding** nothing waits in `f` either, and no time runs out.
     ///
     /// # Errors
     /// [`Elapsed`] if the time ran out.

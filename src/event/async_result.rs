@@ -62,7 +62,9 @@ impl<T> AsyncResult<T> {
 
     /// Waits until the value has arrived.
     ///
-    /// **Switches**: unless it has. In a destructor run by a panic or a kill it returns at once.
+    /// **Switches**: unless it has.
+    ///
+    /// **While unwinding** it returns at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it.
@@ -73,7 +75,9 @@ impl<T> AsyncResult<T> {
 
     /// Waits until the value has arrived, at most for `timeout`, and says whether it has.
     ///
-    /// **Switches**: unless it has. In a destructor run by a panic or a kill it returns at once.
+    /// **Switches**: unless it has.
+    ///
+    /// **While unwinding** it returns `false` at once.
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Some(timeout))
@@ -111,9 +115,11 @@ impl<T: Clone> AsyncResult<T> {
     ///
     /// **Switches**: unless the value has arrived.
     ///
+    /// **While unwinding** it panics if the value has not arrived: use [`try_get`](Self::try_get) there.
+    ///
     /// # Panics
-    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it. In a destructor
-    /// run by a panic or a kill, which does not wait, if the value is not there: use [`try_get`](Self::try_get) in destructors.
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it. While unwinding, if
+    /// the value has not arrived.
     #[track_caller]
     pub fn get(&self) -> T {
         self.wait();
@@ -130,8 +136,10 @@ impl<T: Clone> AsyncResult<T> {
     ///
     /// **Switches**: unless the value has arrived.
     ///
+    /// **While unwinding** it gives an error at once.
+    ///
     /// # Errors
-    /// [`Elapsed`] if it has not arrived in time, or at once in a destructor run by a panic or a kill.
+    /// [`Elapsed`] if it has not arrived in time, or at once while unwinding.
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, Elapsed> {
         self.wait_timeout(timeout);

@@ -71,8 +71,10 @@ impl Event {
 
     /// Waits until the flag is set.
     ///
-    /// **Switches**: if it is not set, or if others that were woken by the last `set` have not run yet: it then goes
-    /// behind them. In a destructor run by a panic or a kill it returns at once.
+    /// **Switches**: if it is not set, or if others that were woken by the last `set` have not run yet: it then goes behind
+    /// them.
+    ///
+    /// **While unwinding** it returns at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it.
@@ -84,6 +86,8 @@ impl Event {
     /// Waits until the flag is set, at most for `timeout`. True if it was set meanwhile, even if it is cleared again.
     ///
     /// **Switches**: as [`wait`](Self::wait).
+    ///
+    /// **While unwinding** it returns `false` at once.
     ///
     /// # Examples
     /// ```

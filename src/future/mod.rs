@@ -28,9 +28,11 @@ pub(crate) use bell::Bell;
 ///
 /// **Switches**: if the future is pending.
 ///
+/// **While unwinding** it panics if the future is pending: let a greenlet run it, by `spawn(|| block_on(future))`.
+///
 /// # Panics
-/// If the future does. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever wake it. In a
-/// destructor run by a panic or a kill, which does not wait, if the future is pending.
+/// If the future does. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever wake it.
+/// While unwinding, if the future is pending.
 ///
 /// # Examples
 /// ```

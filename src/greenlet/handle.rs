@@ -77,7 +77,9 @@ impl Handle {
 
     /// Waits until it has ended.
     ///
-    /// **Switches**: yes, unless it has already ended. In a destructor run by a panic or a kill it returns at once.
+    /// **Switches**: yes, unless it has already ended.
+    ///
+    /// **While unwinding** it returns at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end it.
@@ -88,7 +90,9 @@ impl Handle {
 
     /// Waits until it has ended, at most for `timeout`, and says whether it has.
     ///
-    /// **Switches**: yes, unless it has already ended. In a destructor run by a panic or a kill it returns at once.
+    /// **Switches**: yes, unless it has already ended.
+    ///
+    /// **While unwinding** it returns `false` at once.
     ///
     /// # Examples
     /// ```
@@ -128,6 +132,8 @@ impl Handle {
     /// greenlet that neither parks nor ends is not interrupted. Killing itself, a greenlet ends inside this call.
     ///
     /// **Switches**: yes, unless it has already ended.
+    ///
+    /// **While unwinding** it asks for the end and returns at once.
     ///
     /// # Panics
     /// If the target is the root of the thread, which is not a greenlet. As for [`wait`](Self::wait).
@@ -177,6 +183,8 @@ impl Handle {
     /// Ends the greenlet and waits until it is dead, at most for `timeout`; says whether it is.
     ///
     /// **Switches**: yes, unless it has already ended.
+    ///
+    /// **While unwinding** it asks for the end and returns `false` at once.
     ///
     /// # Panics
     /// If the target is the root of the thread, which is not a greenlet.

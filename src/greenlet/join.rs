@@ -107,9 +107,10 @@ impl<T> Greenlet<T> {
     ///
     /// **Switches**: yes, unless it has already ended.
     ///
+    /// **While unwinding** it gives an error at once.
+    ///
     /// # Errors
-    /// That it was killed, or that it panicked. In a destructor that runs because of a panic or a kill nothing waits:
-    /// there it is an error to join a greenlet which still runs.
+    /// That it was killed, or that it panicked; while unwinding, that it still runs.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end it.

@@ -10,6 +10,8 @@ use crate::park::{self, Deadline};
 ///
 /// **Switches**: yes, unless all have already ended.
 ///
+/// **While unwinding** it gives an error at once for each that still runs.
+///
 /// # Panics
 /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end one of them.
 ///
@@ -35,6 +37,8 @@ pub fn join_all<T>(greenlets: impl IntoIterator<Item = Greenlet<T>>) -> Vec<Resu
 /// Ends all of them and waits until they are dead; see [`Handle::kill`].
 ///
 /// **Switches**: yes, unless all have already ended.
+///
+/// **While unwinding** it asks for their ends and returns at once.
 ///
 /// # Panics
 /// If one of them is the root of the thread.
@@ -66,6 +70,8 @@ pub fn kill_all(greenlets: impl IntoIterator<Item = impl AsRef<Handle>>) {
 ///
 /// **Switches**: yes.
 ///
+/// **While unwinding** it returns at once.
+///
 /// # Panics
 /// If a greenlet calls it: it would wait for itself.
 ///
@@ -87,6 +93,8 @@ pub fn wait_all() {
 /// [`wait_all`], at most for `timeout`: true if nothing is left to run, false if the time ran out first.
 ///
 /// **Switches**: yes.
+///
+/// **While unwinding** it returns `false` at once.
 ///
 /// # Panics
 /// If a greenlet calls it: it would wait for itself.

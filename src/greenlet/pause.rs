@@ -11,7 +11,9 @@ use crate::waitlist::Place;
 ///
 /// `sleep(Duration::ZERO)` is [`yield_now`]. A duration beyond 584 years means for ever.
 ///
-/// **Switches**: yes. In a destructor run by a panic or a kill it returns at once.
+/// **Switches**: yes.
+///
+/// **While unwinding** it returns at once.
 ///
 /// # Examples
 /// ```
@@ -34,7 +36,9 @@ pub fn sleep(duration: Duration) {
 ///
 /// Two greenlets that do this alternate strictly.
 ///
-/// **Switches**: yes. In a destructor run by a panic or a kill it returns at once.
+/// **Switches**: yes.
+///
+/// **While unwinding** it returns at once; a loop that waits by it would not end.
 ///
 /// # Examples
 /// ```
@@ -62,7 +66,9 @@ pub fn yield_now() {
 ///
 /// Greenlets that wait here at the same time go on together. One that only yields is always ready, and keeps them waiting.
 ///
-/// **Switches**: yes. In a destructor run by a panic or a kill it returns at once.
+/// **Switches**: yes.
+///
+/// **While unwinding** it returns at once.
 ///
 /// # Examples
 /// ```
@@ -97,6 +103,8 @@ pub fn current() -> Handle {
 /// calls that wait, by their `_timeout` forms.
 ///
 /// **Switches**: only if `f` does.
+///
+/// **While unwinding** nothing waits in `f` either.
 ///
 /// # Examples
 /// ```

@@ -16,8 +16,10 @@ use crate::waitlist::{Place, Watch};
 ///
 /// **Switches**: yes, unless all have already ended or one has already failed.
 ///
+/// **While unwinding** it gives an error at once.
+///
 /// # Errors
-/// The first failure; [`JoinError`] says so if it could not wait, in a destructor run by a panic or a kill.
+/// The first failure; while unwinding, that one still runs.
 ///
 /// # Panics
 /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end one of them.

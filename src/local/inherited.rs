@@ -54,6 +54,8 @@ impl<T: 'static> Inherited<T> {
     /// Runs `f` with `value` bound. It hides what was bound before until `f` has returned or unwound.
     ///
     /// **Switches**: only if `f` does.
+    ///
+    /// **While unwinding** nothing waits in `f` either.
     pub fn bind<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
         let task = Hub::current().running();
         let bound = task.extras().inherited.with(self.key(), Rc::new(value));
@@ -65,6 +67,8 @@ impl<T: 'static> Inherited<T> {
     /// Shows the value to `f` if one is bound in the current greenlet.
     ///
     /// **Switches**: only if `f` does.
+    ///
+    /// **While unwinding** nothing waits in `f` either.
     ///
     /// # Examples
     /// ```
@@ -83,6 +87,8 @@ impl<T: 'static> Inherited<T> {
     /// A clone of the value if one is bound in the current greenlet.
     ///
     /// **Switches**: only if `T::clone` does.
+    ///
+    /// **While unwinding** nothing waits in that either.
     pub fn get(&'static self) -> Option<T>
     where
         T: Clone,

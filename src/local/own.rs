@@ -63,6 +63,8 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// **Switches**: only if `f` or the initialiser does.
     ///
+    /// **While unwinding** nothing waits in them either.
+    ///
     /// # Panics
     /// In the destructor of a local value at the end of a greenlet, if this one is gone already or was never made.
     ///

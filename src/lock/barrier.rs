@@ -112,8 +112,9 @@ impl Barrier {
 
     /// Waits until all have come.
     ///
-    /// **Switches**: unless it is the last to come. In a destructor run by a panic or a kill it does not wait, and breaks the
-    /// barrier if it would have to.
+    /// **Switches**: unless it is the last to come.
+    ///
+    /// **While unwinding** it breaks the barrier and gives an error at once.
     ///
     /// # Errors
     /// [`BrokenBarrier`] if the barrier is broken or breaks meanwhile.
@@ -129,6 +130,8 @@ impl Barrier {
     /// Waits until all have come, at most for `timeout`; when the time runs out the barrier breaks.
     ///
     /// **Switches**: as [`wait`](Self::wait).
+    ///
+    /// **While unwinding** it breaks the barrier and gives an error at once.
     ///
     /// # Errors
     /// [`BrokenBarrier`] if the time ran out, or if the barrier is broken or breaks meanwhile.

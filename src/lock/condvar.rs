@@ -58,10 +58,10 @@ impl Condvar {
     ///
     /// **Switches**: yes.
     ///
+    /// **While unwinding** it panics: use [`wait_timeout`](Self::wait_timeout) there.
+    ///
     /// # Panics
-    /// In a destructor run by a panic or a kill, which does not wait (in a destructor use
-    /// [`wait_timeout`](Self::wait_timeout), which says so). On a thread's root with [`LoopExit`](crate::LoopExit) if nothing
-    /// is left that could ever notify it.
+    /// While unwinding. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever notify it.
     #[track_caller]
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let (guard, woken) = self.wait_until(guard, Deadline::NEVER);
@@ -74,6 +74,8 @@ impl Condvar {
     /// Waits as [`wait`](Self::wait) does as long as `condition` says true, and not at all if it says false at first.
     ///
     /// **Switches**: if it waits.
+    ///
+    /// **While unwinding** it panics if it would wait: use [`wait_timeout_while`](Self::wait_timeout_while) there.
     ///
     /// # Panics
     /// As [`wait`](Self::wait).
@@ -91,7 +93,9 @@ impl Condvar {
 
     /// Waits as [`wait`](Self::wait) does, for a notification at most for `timeout`, then for the lock.
     ///
-    /// **Switches**: yes. In a destructor run by a panic or a kill it returns at once, as if the time had run out.
+    /// **Switches**: yes.
+    ///
+    /// **While unwinding** it returns at once, as if the time had run out.
     ///
     /// # Examples
     /// ```
@@ -116,7 +120,9 @@ impl Condvar {
     /// Waits as [`wait_while`](Self::wait_while) does, at most for `timeout`. The result says that the time ran out if
     /// `condition` still says true.
     ///
-    /// **Switches**: if it waits. In a destructor run by a panic or a kill it returns at once.
+    /// **Switches**: if it waits.
+    ///
+    /// **While unwinding** it returns at once, as if the time had run out.
     #[track_caller]
     pub fn wait_timeout_while<'a, T, F>(
         &self,

@@ -32,8 +32,10 @@ impl<T, F: Fn() -> T> Lazy<T, F> {
     ///
     /// **Switches**: if another greenlet is making the value, or if the function does.
     ///
+    /// **While unwinding** it panics if another greenlet is making the value: use [`get`](Self::get) there.
+    ///
     /// # Panics
-    /// As [`OnceCell::get_or_init`]. In a destructor use [`get`](Self::get).
+    /// As [`OnceCell::get_or_init`].
     #[inline]
     #[track_caller]
     pub fn force(this: &Lazy<T, F>) -> &T {

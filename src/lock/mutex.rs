@@ -61,10 +61,11 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// **Switches**: if another holds it or is before this one in line.
     ///
+    /// **While unwinding** it panics if somebody holds it: use [`try_lock`](Self::try_lock) there.
+    ///
     /// # Panics
-    /// In a destructor run by a panic or a kill, if somebody holds it: it cannot wait there (in a destructor use
-    /// [`try_lock`](Self::try_lock)). On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could
-    /// ever unlock it.
+    /// While unwinding, if somebody holds it. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that
+    /// could ever unlock it.
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
@@ -83,7 +84,9 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Locks it, waiting at most for `timeout`; `None` if the time ran out.
     ///
-    /// **Switches**: as [`lock`](Self::lock). In a destructor run by a panic or a kill it does not wait.
+    /// **Switches**: as [`lock`](Self::lock).
+    ///
+    /// **While unwinding** it returns `None` at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left

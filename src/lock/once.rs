@@ -58,10 +58,11 @@ impl<T> OnceCell<T> {
     ///
     /// **Switches**: if another greenlet is making the value, or if `f` does.
     ///
+    /// **While unwinding** it panics if another greenlet is making the value: use [`get`](Self::get) there.
+    ///
     /// # Panics
-    /// If `f` does; if `f` asks for the value that it is to make. In a destructor run by a panic or a kill, if another
-    /// greenlet is making the value: it cannot wait there (in a destructor use [`get`](Self::get)). On a thread's root with
-    /// [`LoopExit`](crate::LoopExit) if nothing is left that could ever go on with making it.
+    /// If `f` does; if `f` asks for the value that it is to make. While unwinding, if another greenlet is making the value.
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever go on with making it.
     #[inline]
     #[track_caller]
     pub fn get_or_init<F>(&self, f: F) -> &T
@@ -81,6 +82,8 @@ impl<T> OnceCell<T> {
     /// The value; without one, that which `f` makes, unless it fails: then the cell stays empty.
     ///
     /// **Switches**: as [`get_or_init`](Self::get_or_init).
+    ///
+    /// **While unwinding** it panics if another greenlet is making the value: use [`get`](Self::get) there.
     ///
     /// # Errors
     /// That of `f`.
@@ -112,8 +115,10 @@ impl<T> OnceCell<T> {
     ///
     /// **Switches**: if another greenlet is making the value: waits to see whether that succeeds.
     ///
+    /// **While unwinding** it gives `value` back at once.
+    ///
     /// # Errors
-    /// Gives the value back if there is one; also in a destructor run by a panic or a kill if another greenlet is making one.
+    /// Gives the value back if there is one; while unwinding, also if another greenlet is making one.
     ///
     /// # Panics
     /// If it is called by what makes the value. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that

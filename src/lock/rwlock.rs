@@ -57,9 +57,10 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// **Switches**: if one writes, or waits to.
     ///
+    /// **While unwinding** it panics if one writes: use [`try_read`](Self::try_read) there.
+    ///
     /// # Panics
-    /// In a destructor run by a panic or a kill, if one writes: it cannot wait there (in a destructor use
-    /// [`try_read`](Self::try_read)). On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could
+    /// While unwinding, if one writes. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could
     /// ever let it in.
     #[inline]
     #[track_caller]
@@ -78,7 +79,9 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Lets this greenlet read, waiting at most for `timeout`; `None` if the time ran out.
     ///
-    /// **Switches**: as [`read`](Self::read). In a destructor run by a panic or a kill it does not wait.
+    /// **Switches**: as [`read`](Self::read).
+    ///
+    /// **While unwinding** it returns `None` at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
@@ -92,10 +95,11 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// **Switches**: if others are inside or are before it in line.
     ///
+    /// **While unwinding** it panics if anybody is inside: use [`try_write`](Self::try_write) there.
+    ///
     /// # Panics
-    /// In a destructor run by a panic or a kill, if anybody is inside: it cannot wait there (in a destructor use
-    /// [`try_write`](Self::try_write)). On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could
-    /// ever let it in.
+    /// While unwinding, if anybody is inside. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that
+    /// could ever let it in.
     #[inline]
     #[track_caller]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
@@ -113,7 +117,9 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Lets this greenlet write, waiting at most for `timeout`; `None` if the time ran out.
     ///
-    /// **Switches**: as [`write`](Self::write). In a destructor run by a panic or a kill it does not wait.
+    /// **Switches**: as [`write`](Self::write).
+    ///
+    /// **While unwinding** it returns `None` at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left

@@ -62,10 +62,11 @@ impl Semaphore {
         self.inner.permits.get()
     }
 
-    /// Takes a permit, waiting until there is one. True, except in a destructor run by a panic or a kill, which does not
-    /// wait: there it is false if there is none.
+    /// Takes a permit, waiting until there is one. True, except while unwinding.
     ///
     /// **Switches**: if there is no permit.
+    ///
+    /// **While unwinding** it returns `false` at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever release one.
@@ -77,6 +78,8 @@ impl Semaphore {
     /// Takes a permit, waiting for one at most for `timeout`; says whether it got one.
     ///
     /// **Switches**: if there is no permit.
+    ///
+    /// **While unwinding** it returns `false` at once.
     #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
         self.try_acquire() || self.acquire_until(Deadline::after(Some(timeout)))
@@ -89,10 +92,11 @@ impl Semaphore {
         permits > 0
     }
 
-    /// Takes a permit, waiting until there is one; dropping it gives it back. `None` only in a destructor run by a panic or a
-    /// kill, which does not wait, if there is none.
+    /// Takes a permit, waiting until there is one; dropping it gives it back. `None` only while unwinding.
     ///
     /// **Switches**: if there is no permit.
+    ///
+    /// **While unwinding** it returns `None` at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever release one.
@@ -115,6 +119,8 @@ impl Semaphore {
     /// Takes a permit, waiting for one at most for `timeout`; dropping it gives it back. `None` if the time ran out.
     ///
     /// **Switches**: if there is no permit.
+    ///
+    /// **While unwinding** it returns `None` at once.
     #[track_caller]
     pub fn acquire_permit_timeout(&self, timeout: Duration) -> Option<Permit> {
         self.acquire_timeout(timeout).then(|| self.permit())
@@ -149,6 +155,8 @@ impl Semaphore {
     /// of permits: 0 if the time ran out or another greenlet was faster.
     ///
     /// **Switches**: if there is no permit.
+    ///
+    /// **While unwinding** it returns 0 at once.
     #[track_caller]
     pub fn wait(&self, timeout: Option<Duration>) -> usize {
         if self.available() == 0

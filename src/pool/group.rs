@@ -62,7 +62,9 @@ impl Group {
 
     /// Adds a greenlet that was spawned elsewhere. Nothing happens if it is in already or has ended.
     ///
-    /// **Switches**: no; in a pool: if that is full.
+    /// **Switches**: in a pool, if that is full.
+    ///
+    /// **While unwinding** it panics if the pool is full: use [`Pool::try_add`](super::Pool::try_add) there.
     ///
     /// # Panics
     /// If it is the root of the thread, which never ends. In a full pool as [`spawn`](Self::spawn).
@@ -108,11 +110,13 @@ impl Group {
 
     /// Spawns a greenlet in the group.
     ///
-    /// **Switches**: no; in a pool: if that is full, until a slot is free.
+    /// **Switches**: in a pool, if that is full, until a slot is free.
+    ///
+    /// **While unwinding** it panics if the pool is full: use [`Pool::try_spawn`](super::Pool::try_spawn) there.
     ///
     /// # Panics
-    /// If no stack can be had. In a full pool: on a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could
-    /// ever free a slot, and in a destructor run by a panic or a kill, which does not wait.
+    /// If no stack can be had. In a full pool: on a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that
+    /// could ever free a slot; while unwinding, always.
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> Greenlet<T>
     where
@@ -145,6 +149,8 @@ impl Group {
     ///
     /// **Switches**: yes.
     ///
+    /// **While unwinding** it runs `f` itself.
+    ///
     /// # Panics
     /// If `f` does, with the same payload; if the greenlet is killed. As [`spawn`](Self::spawn).
     ///
@@ -169,6 +175,8 @@ impl Group {
     /// the input. Killing the group meanwhile takes no more input.
     ///
     /// **Switches**: yes.
+    ///
+    /// **While unwinding** it runs `f` itself, for one item after the other.
     ///
     /// # Panics
     /// If the iterator of the input does, at once; or `f` for one of the items, after all have ended, with the payload of the first
@@ -214,6 +222,8 @@ impl Group {
     ///
     /// **Switches**: `next` does, unless its result is there. Making it does not.
     ///
+    /// **While unwinding** `next` ends the iteration instead of waiting.
+    ///
     /// # Examples
     /// ```
     /// use greenloop::pool::Pool;
@@ -234,6 +244,8 @@ impl Group {
     /// Like [`imap`](Self::imap), but gives each result as soon as it has arrived.
     ///
     /// **Switches**: `next` does, unless a result is there. Making it does not.
+    ///
+    /// **While unwinding** `next` ends the iteration instead of waiting.
     ///
     /// # Examples
     /// ```
@@ -256,7 +268,9 @@ impl Group {
 
     /// Waits until nobody is left (somebody may have come when the caller runs).
     ///
-    /// **Switches**: unless the group is empty. In a destructor run by a panic or a kill it returns at once.
+    /// **Switches**: unless the group is empty.
+    ///
+    /// **While unwinding** it returns at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever empty it.
@@ -268,6 +282,8 @@ impl Group {
     /// [`join`](Self::join), at most for `timeout`; says whether the group became empty.
     ///
     /// **Switches**: unless the group is empty.
+    ///
+    /// **While unwinding** it returns `false` at once.
     #[track_caller]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
         self.is_empty() || self.members.wait_until_empty(Deadline::after(Some(timeout)))
@@ -278,9 +294,11 @@ impl Group {
     ///
     /// **Switches**: unless the group is empty.
     ///
+    /// **While unwinding** it gives an error at once.
+    ///
     /// # Errors
     /// The first failure in time, with its text; the payload of the panic is with the member's own
-    /// [`join`](crate::Greenlet::join). In a destructor run by a panic or a kill, which does not wait, that somebody still runs.
+    /// [`join`](crate::Greenlet::join). While unwinding, that somebody still runs.
     ///
     /// # Panics
     /// As [`join`](Self::join).
@@ -305,6 +323,8 @@ impl Group {
     /// it is spared itself. What feeds the group, a [`map`](Self::map) or an [`imap`](Self::imap), stops.
     ///
     /// **Switches**: unless the group is empty.
+    ///
+    /// **While unwinding** it asks for their ends and returns at once.
     #[track_caller]
     pub fn kill(&self) {
         self.kill_until(Deadline::NEVER);
@@ -313,6 +333,8 @@ impl Group {
     /// [`kill`](Self::kill), waiting at most for `timeout`; says whether all are dead.
     ///
     /// **Switches**: unless the group is empty.
+    ///
+    /// **While unwinding** it asks for their ends and returns `false` at once.
     #[track_caller]
     pub fn kill_timeout(&self, timeout: Duration) -> bool {
         self.kill_until(Deadline::after(Some(timeout)))

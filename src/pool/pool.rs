@@ -89,6 +89,8 @@ impl Pool {
     ///
     /// **Switches**: if the pool is full.
     ///
+    /// **While unwinding** it gives [`PoolFull`] at once.
+    ///
     /// # Errors
     /// [`PoolFull`] with the function if no slot became free in time.
     ///
@@ -136,6 +138,8 @@ impl Pool {
     ///
     /// **Switches**: if the pool is full.
     ///
+    /// **While unwinding** it gives [`PoolFull`] at once.
+    ///
     /// # Errors
     /// [`PoolFull`] with what was to be added if no slot became free in time.
     ///
@@ -153,6 +157,8 @@ impl Pool {
     /// free slots: 0 if the time ran out or another greenlet was faster.
     ///
     /// **Switches**: if the pool is full.
+    ///
+    /// **While unwinding** it returns 0 at once.
     #[track_caller]
     pub fn wait_available(&self, timeout: Option<Duration>) -> usize {
         self.slots().free.wait(timeout)

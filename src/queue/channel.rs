@@ -87,6 +87,8 @@ impl<T> Channel<T> {
     ///
     /// **Switches**: yes, unless the channel is closed.
     ///
+    /// **While unwinding** it gives [`PutError::Full`] at once if none waits.
+    ///
     /// # Errors
     /// [`PutError::Closed`] if the channel is closed, before or while waiting. The item is in the error.
     ///
@@ -100,6 +102,8 @@ impl<T> Channel<T> {
     /// Gives an item to a getter, waiting at most for `timeout` until one has taken it.
     ///
     /// **Switches**: yes, unless the channel is closed.
+    ///
+    /// **While unwinding** it gives [`PutError::Full`] at once if none waits.
     ///
     /// # Errors
     /// [`PutError::Full`] if none took it in time, [`PutError::Closed`] if the channel is closed.
@@ -149,6 +153,8 @@ impl<T> Channel<T> {
     ///
     /// **Switches**: if none waits.
     ///
+    /// **While unwinding** it gives [`GetError::Empty`] at once.
+    ///
     /// # Errors
     /// [`GetError::Closed`] if the channel is closed.
     ///
@@ -162,6 +168,8 @@ impl<T> Channel<T> {
     /// Takes an item from the putter that has waited longest, waiting for one at most for `timeout`.
     ///
     /// **Switches**: if none waits.
+    ///
+    /// **While unwinding** it gives [`GetError::Empty`] at once.
     ///
     /// # Errors
     /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the channel is closed.

@@ -5,8 +5,8 @@ use std::fmt;
 /// A queue did not take an item. The item is inside.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PutError<T> {
-    /// There was no room (in time): gevent's `Full`. A `put` without a time limit says this only in a destructor run by a
-    /// panic or a kill, which does not wait.
+    /// There was no room (in time): gevent's `Full`. A `put` without a time limit says this only while the thread unwinds,
+    /// when nothing waits.
     #[error("the queue is full")]
     Full(T),
     /// The queue was closed: gevent's `ShutDown`.
@@ -52,8 +52,8 @@ impl<T> fmt::Debug for PutError<T> {
 /// A queue gave no item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GetError {
-    /// There was no item (in time): gevent's `Empty`. A `get` without a time limit says this only in a destructor run by a
-    /// panic or a kill, which does not wait.
+    /// There was no item (in time): gevent's `Empty`. A `get` without a time limit says this only while the thread unwinds,
+    /// when nothing waits.
     #[error("the queue is empty")]
     Empty,
     /// The queue is closed and all its items are gone: gevent's `ShutDown`.

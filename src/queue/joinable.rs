@@ -94,7 +94,9 @@ impl<T> JoinableQueue<T> {
 
     /// Waits until every item that was put is done (there may be new ones when the caller runs).
     ///
-    /// **Switches**: unless none is unfinished. In a destructor run by a panic or a kill it returns at once.
+    /// **Switches**: unless none is unfinished.
+    ///
+    /// **While unwinding** it returns at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever finish them.
@@ -106,6 +108,8 @@ impl<T> JoinableQueue<T> {
     /// [`join`](Self::join), at most for `timeout`; says whether all were done.
     ///
     /// **Switches**: unless none is unfinished.
+    ///
+    /// **While unwinding** it returns `false` at once.
     #[track_caller]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
         self.join_until(Some(timeout))

@@ -72,6 +72,8 @@ macro_rules! queue_methods {
             ///
             /// **Switches**: if the queue is full.
             ///
+            /// **While unwinding** it gives [`PutError::Full`] at once.
+            ///
             /// # Errors
             /// [`PutError::Closed`] if the queue is closed, before or while waiting. The item is in the error.
             ///
@@ -85,6 +87,8 @@ macro_rules! queue_methods {
             /// Adds an item, waiting for room at most for `timeout`.
             ///
             /// **Switches**: if the queue is full.
+            ///
+            /// **While unwinding** it gives [`PutError::Full`] at once.
             ///
             /// # Errors
             /// [`PutError::Full`] if there was no room in time, [`PutError::Closed`] if the queue is closed.
@@ -108,6 +112,8 @@ macro_rules! queue_methods {
             ///
             /// **Switches**: if the queue is empty.
             ///
+            /// **While unwinding** it gives [`GetError::Empty`] at once.
+            ///
             /// # Errors
             /// [`GetError::Closed`] if the queue is closed and empty.
             ///
@@ -121,6 +127,8 @@ macro_rules! queue_methods {
             #[doc = concat!("Takes the ", $first, " item, waiting for one at most for `timeout`.")]
             ///
             /// **Switches**: if the queue is empty.
+            ///
+            /// **While unwinding** it gives [`GetError::Empty`] at once.
             ///
             /// # Errors
             /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the queue is closed and empty.
@@ -146,6 +154,8 @@ macro_rules! queue_methods {
             ///
             /// **Switches**: if the queue is empty.
             ///
+            /// **While unwinding** it gives [`GetError::Empty`] at once.
+            ///
             /// # Errors
             /// [`GetError::Closed`] if the queue is closed and empty.
             ///
@@ -167,6 +177,8 @@ macro_rules! queue_methods {
             /// [`peek`](Self::peek), waiting at most for `timeout`.
             ///
             /// **Switches**: if the queue is empty.
+            ///
+            /// **While unwinding** it gives [`GetError::Empty`] at once.
             ///
             /// # Errors
             /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the queue is closed and empty.
@@ -305,7 +317,8 @@ macro_rules! queue_iteration {
     };
 }
 
-/// The items of a queue as they come, until it has ended. Dropping it leaves the rest inside.
+/// The items of a queue as they come, until it has ended. Dropping it leaves the rest inside. While unwinding `next` ends the
+/// iteration instead of waiting.
 #[derive(Debug)]
 pub struct Iter<Q>(pub(super) Q);
 

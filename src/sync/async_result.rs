@@ -60,7 +60,9 @@ impl<T> AsyncResult<T> {
 
     /// Waits until the value has arrived.
     ///
-    /// **Switches**: unless it has. In a destructor run by a panic or a kill on a thread with a hub it returns at once.
+    /// **Switches**: unless it has.
+    ///
+    /// **While unwinding** it returns at once, on a thread with a hub.
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);
@@ -69,6 +71,8 @@ impl<T> AsyncResult<T> {
     /// Waits until the value has arrived, at most for `timeout`, and says whether it has.
     ///
     /// **Switches**: as [`wait`](Self::wait).
+    ///
+    /// **While unwinding** it returns `false` at once, on a thread with a hub.
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Some(timeout))
@@ -91,9 +95,11 @@ impl<T: Clone> AsyncResult<T> {
     ///
     /// **Switches**: unless the value has arrived.
     ///
+    /// **While unwinding** it panics if the value has not arrived, on a thread with a hub: use [`try_get`](Self::try_get)
+    /// there.
+    ///
     /// # Panics
-    /// In a destructor run by a panic or a kill on a thread with a hub, which does not wait, if the value is not there: use
-    /// [`try_get`](Self::try_get) in destructors.
+    /// While unwinding, if the value has not arrived.
     #[track_caller]
     pub fn get(&self) -> T {
         self.wait();
@@ -110,8 +116,10 @@ impl<T: Clone> AsyncResult<T> {
     ///
     /// **Switches**: unless the value has arrived.
     ///
+    /// **While unwinding** it gives an error at once, on a thread with a hub.
+    ///
     /// # Errors
-    /// [`Elapsed`] if it has not arrived in time, or at once in a destructor run by a panic or a kill on a thread with a hub.
+    /// [`Elapsed`] if it has not arrived in time, or at once while unwinding.
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, Elapsed> {
         self.wait_timeout(timeout);

@@ -136,9 +136,11 @@ impl<T> Sender<T> {
     ///
     /// **Switches**: if the channel is full, and now and then if it is not.
     ///
+    /// **While unwinding** it gives [`PutError::Full`] at once, on a thread with a hub.
+    ///
     /// # Errors
-    /// [`PutError::Closed`] if all receivers are gone, before or while waiting. [`PutError::Full`] only in a destructor run by a
-    /// panic or a kill on a thread with a hub, which does not wait. The item is in the error.
+    /// [`PutError::Closed`] if all receivers are gone, before or while waiting. [`PutError::Full`] only while unwinding. The
+    /// item is in the error.
     #[track_caller]
     pub fn send(&self, item: T) -> Result<(), PutError<T>> {
         self.send_until(item, None)
@@ -147,6 +149,8 @@ impl<T> Sender<T> {
     /// Sends an item, waiting for room at most for `timeout`.
     ///
     /// **Switches**: as [`send`](Self::send).
+    ///
+    /// **While unwinding** it gives [`PutError::Full`] at once, on a thread with a hub.
     ///
     /// # Errors
     /// [`PutError::Full`] if there was no room in time, [`PutError::Closed`] if all receivers are gone.
@@ -238,9 +242,10 @@ impl<T> Receiver<T> {
     ///
     /// **Switches**: if the channel is empty, and now and then if it is not.
     ///
+    /// **While unwinding** it gives [`GetError::Empty`] at once, on a thread with a hub.
+    ///
     /// # Errors
-    /// [`GetError::Closed`] if the channel is empty and all senders are gone. [`GetError::Empty`] only in a destructor run by
-    /// a panic or a kill on a thread with a hub, which does not wait.
+    /// [`GetError::Closed`] if the channel is empty and all senders are gone. [`GetError::Empty`] only while unwinding.
     #[track_caller]
     pub fn recv(&self) -> Result<T, GetError> {
         self.recv_until(None)
@@ -249,6 +254,8 @@ impl<T> Receiver<T> {
     /// Takes the oldest item, waiting for one at most for `timeout`.
     ///
     /// **Switches**: as [`recv`](Self::recv).
+    ///
+    /// **While unwinding** it gives [`GetError::Empty`] at once, on a thread with a hub.
     ///
     /// # Errors
     /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the channel is empty and all senders are gone.
@@ -343,7 +350,7 @@ impl<T> IntoIterator for Receiver<T> {
     }
 }
 
-/// The items of a [`Receiver`] as they come.
+/// The items of a [`Receiver`] as they come. While unwinding `next` ends the iteration instead of waiting.
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
@@ -358,7 +365,8 @@ impl<T> Iterator for Iter<'_, T> {
     }
 }
 
-/// The items of a [`Receiver`] as they come, with the receiver inside.
+/// The items of a [`Receiver`] as they come, with the receiver inside. While unwinding `next` ends the iteration instead of
+/// waiting.
 #[derive(Debug)]
 pub struct IntoIter<T> {
     receiver: Receiver<T>,

@@ -69,7 +69,9 @@ impl Event {
 
     /// Waits until the flag is set.
     ///
-    /// **Switches**: unless it is set. In a destructor run by a panic or a kill on a thread with a hub it returns at once.
+    /// **Switches**: unless it is set.
+    ///
+    /// **While unwinding** it returns at once, on a thread with a hub.
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);
@@ -78,6 +80,8 @@ impl Event {
     /// Waits until the flag is set, at most for `timeout`. True if it was set meanwhile, even if it is cleared again.
     ///
     /// **Switches**: as [`wait`](Self::wait).
+    ///
+    /// **While unwinding** it returns `false` at once, on a thread with a hub.
     ///
     /// # Examples
     /// ```

@@ -75,9 +75,10 @@ impl<T> RemoteGreenlet<T> {
     ///
     /// **Switches**: unless it has ended.
     ///
+    /// **While unwinding** it gives an error at once, on a thread with a hub.
+    ///
     /// # Errors
-    /// That it was killed, or has vanished with its thread, or that it panicked. In a destructor run by a panic or a kill on
-    /// a thread with a hub, which does not wait, that it still runs.
+    /// That it was killed, or has vanished with its thread, or that it panicked. While unwinding, that it still runs.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         self.wait();
@@ -85,12 +86,16 @@ impl<T> RemoteGreenlet<T> {
     }
 
     /// Waits until the greenlet has ended. **Switches**: unless it has.
+    ///
+    /// **While unwinding** it returns at once, on a thread with a hub.
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);
     }
 
     /// Waits until the greenlet has ended, at most for `timeout`, and says whether it has. **Switches**: unless it has.
+    ///
+    /// **While unwinding** it returns `false` at once, on a thread with a hub.
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Some(timeout))

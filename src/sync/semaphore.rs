@@ -45,10 +45,11 @@ impl Semaphore {
         self.inner.permits.load(Ordering::Acquire)
     }
 
-    /// Takes a permit, waiting until there is one. True, except in a destructor run by a panic or a kill on a thread with a
-    /// hub, which does not wait: there it is false if there is none.
+    /// Takes a permit, waiting until there is one. True, except while unwinding.
     ///
     /// **Switches**: if there is no permit.
+    ///
+    /// **While unwinding** it returns `false` at once, on a thread with a hub.
     #[track_caller]
     pub fn acquire(&self) -> bool {
         self.acquire_until(None)
@@ -57,6 +58,8 @@ impl Semaphore {
     /// Takes a permit, waiting for one at most for `timeout`; says whether it got one.
     ///
     /// **Switches**: if there is no permit.
+    ///
+    /// **While unwinding** it returns `false` at once, on a thread with a hub.
     #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
         self.acquire_until(Some(timeout))

@@ -79,6 +79,8 @@ impl Pipe {
 /// Dropping it ends the connection: the other end reads what is left, then nothing; its writes fail with `BrokenPipe`.
 ///
 /// **Switches**: `read` does while nothing is there, `write` while there is no room.
+///
+/// **While unwinding** they give an error at once.
 pub struct Duplex {
     reads: Rc<Pipe>,
     writes: Rc<Pipe>,

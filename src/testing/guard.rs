@@ -51,6 +51,8 @@ fn counted<T>(f: impl FnOnce() -> T) -> (T, u64) {
 ///
 /// **Switches**: yes. Greenlets that yield to each other for ever keep it from returning.
 ///
+/// **While unwinding** it returns at once.
+///
 /// # Examples
 /// ```
 /// use greenloop::{event::Event, spawn, testing};

@@ -11,6 +11,8 @@ use crate::unwind;
 ///
 /// **Switches**: if `f` does.
 ///
+/// **While unwinding** nothing waits in `f` either.
+///
 /// # Examples
 /// ```
 /// use greenloop::{join_all, spawn, testing, yield_now};
@@ -44,6 +46,8 @@ pub fn with_seed<T>(seed: u64, f: impl FnOnce() -> T) -> T {
 /// If the environment variable `GREENLOOP_SEED` is set, only that seed is run.
 ///
 /// **Switches**: yes.
+///
+/// **While unwinding** nothing waits in `f` either, and greenlets that it leaves behind end later.
 ///
 /// # Panics
 /// If `f` does, after printing the seed to standard error.

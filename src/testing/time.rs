@@ -21,6 +21,8 @@ thread_local! {
 ///
 /// **Switches**: if `f` does.
 ///
+/// **While unwinding** nothing waits in `f` either.
+///
 /// # Examples
 /// ```
 /// use greenloop::{Elapsed, sleep, testing, timeout};

@@ -111,9 +111,10 @@ impl<T> Job<T> {
     ///
     /// **Switches**: unless it has ended.
     ///
+    /// **While unwinding** it gives an error at once.
+    ///
     /// # Errors
-    /// That the call panicked; that its pool was killed before it came to it. In a destructor run by a panic or a kill, which
-    /// does not wait, that it still runs.
+    /// That the call panicked; that its pool was killed before it came to it. While unwinding, that it still runs.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         if !self.wait_until(None) {
@@ -127,6 +128,8 @@ impl<T> Job<T> {
     }
 
     /// Waits until the call has ended. **Switches**: unless it has ended.
+    ///
+    /// **While unwinding** it returns at once.
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);
@@ -135,6 +138,8 @@ impl<T> Job<T> {
     /// Waits until the call has ended, at most for `timeout`, and says whether it has.
     ///
     /// **Switches**: unless it has ended.
+    ///
+    /// **While unwinding** it returns `false` at once.
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Some(timeout))

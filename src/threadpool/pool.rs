@@ -159,10 +159,11 @@ impl ThreadPool {
     /// Runs a call on a thread of the pool and parks the greenlet until it has ended. It may borrow: the greenlet stays
     /// where it is, a kill or a timeout that comes meanwhile is delivered afterwards.
     ///
-    /// From a thread of the same pool, and in a destructor run by a panic or a kill, which does not wait, the call runs
-    /// at once on the calling thread.
+    /// From a thread of the same pool the call runs at once on the calling thread.
     ///
     /// **Switches**: yes.
+    ///
+    /// **While unwinding** it runs `f` itself, on the calling thread.
     ///
     /// # Panics
     /// If `f` does, with the same payload. If the pool is killed before it comes to the call. If the pool has no thread and
@@ -199,6 +200,8 @@ impl ThreadPool {
     ///
     /// **Switches**: yes.
     ///
+    /// **While unwinding** it runs `f` itself, on the calling thread, for one item after the other.
+    ///
     /// # Panics
     /// If the iterator of the input does, or `f` for one of the items, with the same payload: the first in the order of the
     /// input. If the pool has no thread and the system refuses to start one.
@@ -229,6 +232,8 @@ impl ThreadPool {
     ///
     /// **Switches**: `next` does, unless its result is there. Making it does not.
     ///
+    /// **While unwinding** `next` ends the iteration instead of waiting.
+    ///
     /// # Examples
     /// ```
     /// use greenloop::threadpool::ThreadPool;
@@ -249,6 +254,8 @@ impl ThreadPool {
     /// Like [`imap`](Self::imap), but gives each result as soon as it has arrived.
     ///
     /// **Switches**: `next` does, unless a result is there. Making it does not.
+    ///
+    /// **While unwinding** `next` ends the iteration instead of waiting.
     #[track_caller]
     pub fn imap_unordered<I, F, T>(&self, items: I, f: F) -> ImapUnordered<T>
     where
@@ -283,6 +290,8 @@ impl ThreadPool {
     ///
     /// **Switches**: unless the pool is idle.
     ///
+    /// **While unwinding** it returns at once, on a thread with a hub.
+    ///
     /// # Examples
     /// ```
     /// use greenloop::threadpool::ThreadPool;
@@ -306,6 +315,8 @@ impl ThreadPool {
     /// [`join`](Self::join), at most for `timeout`; says whether the pool became idle.
     ///
     /// **Switches**: unless the pool is idle.
+    ///
+    /// **While unwinding** it returns `false` at once, on a thread with a hub.
     #[track_caller]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
         !self.workers().is_own_worker() && self.workers().join(Some(timeout))
@@ -316,6 +327,8 @@ impl ThreadPool {
     /// pool itself, whose own job runs, it does not wait.
     ///
     /// **Switches**: unless the pool has no threads.
+    ///
+    /// **While unwinding** it throws away what is queued and returns at once, on a thread with a hub.
     ///
     /// # Examples
     /// ```
@@ -337,6 +350,8 @@ impl ThreadPool {
     /// [`kill`](Self::kill), waiting at most for `timeout`; says whether the threads have ended.
     ///
     /// **Switches**: unless the pool has no threads.
+    ///
+    /// **While unwinding** it throws away what is queued and returns `false` at once, on a thread with a hub.
     #[track_caller]
     pub fn kill_timeout(&self, timeout: Duration) -> bool {
         self.workers().dismiss();

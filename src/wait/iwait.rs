@@ -15,6 +15,8 @@ use crate::waitlist::{Place, Watch};
 ///
 /// **Switches**: unless all are ready.
 ///
+/// **While unwinding** it gives at once those that are ready.
+///
 /// # Panics
 /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever make the rest ready.
 ///
@@ -38,6 +40,8 @@ pub fn wait(objects: &[&dyn Waitable]) -> Vec<usize> {
 /// [`wait`], at most for `timeout`: gives those that were ready in time.
 ///
 /// **Switches**: unless all are ready.
+///
+/// **While unwinding** it gives at once those that are ready.
 #[track_caller]
 pub fn wait_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Vec<usize> {
     iwait(objects).timeout(timeout).collect()
@@ -47,9 +51,11 @@ pub fn wait_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Vec<usize> 
 ///
 /// **Switches**: unless one is ready.
 ///
+/// **While unwinding** it panics if none is ready: use [`wait_any_timeout`] there.
+///
 /// # Panics
-/// If there are none. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever make one ready.
-/// In a destructor run by a panic or a kill, which does not wait, if none is ready.
+/// If there are none. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever make one
+/// ready. While unwinding, if none is ready.
 ///
 /// # Examples
 /// ```
@@ -73,6 +79,8 @@ pub fn wait_any(objects: &[&dyn Waitable]) -> usize {
 /// [`wait_any`], at most for `timeout`; `None` if none was ready in time.
 ///
 /// **Switches**: unless one is ready.
+///
+/// **While unwinding** it returns `None` at once.
 #[track_caller]
 pub fn wait_any_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Option<usize> {
     iwait(objects).timeout(timeout).next()
@@ -84,6 +92,8 @@ pub fn wait_any_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Option<
 /// the watch.
 ///
 /// **Switches**: `next` does, unless one is ready.
+///
+/// **While unwinding** `next` ends the iteration instead of waiting.
 ///
 /// # Examples
 /// ```

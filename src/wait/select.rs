@@ -395,9 +395,11 @@ impl Arm for After {
 ///
 /// **Switches**: unless an arm is ready or there is a `default`.
 ///
+/// **While unwinding** it takes an `after` at once, however long; without one it panics: give it a `default` there.
+///
 /// # Panics
-/// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever make an arm ready. Without a
-/// `default`, if it would have to wait in a destructor run by a panic or a kill.
+/// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever make an arm ready. While
+/// unwinding, if no arm is ready and there is neither a `default` nor an `after`.
 ///
 /// # Examples
 /// ```

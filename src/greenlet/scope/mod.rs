@@ -31,6 +31,9 @@ pub use erase::Scope;
 ///
 /// **Switches**: yes, if greenlets were spawned that have not ended.
 ///
+/// **While unwinding** it takes no greenlets, as it could not wait for them: [`Scope::spawn`] panics, and
+/// [`Builder::spawn_scoped`] gives an error.
+///
 /// # Panics
 /// If `body` does. If a greenlet of the scope has panicked and nobody has joined it: with its payload, the first in time, after all
 /// have ended. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end one of them.
@@ -82,8 +85,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// **Switches**: no.
     ///
     /// # Panics
-    /// If no stack can be had; [`Builder::spawn_scoped`] returns that as an error. If the scope itself was begun in a destructor
-    /// run by a panic or a kill, which could not wait for the greenlet.
+    /// If no stack can be had, or if the scope was begun while unwinding, as it could not wait for the greenlet;
+    /// [`Builder::spawn_scoped`] returns that as an error.
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedGreenlet<'scope, T>
     where
@@ -136,10 +139,7 @@ impl Builder {
     /// **Switches**: no.
     ///
     /// # Errors
-    /// As [`Builder::spawn`].
-    ///
-    /// # Panics
-    /// If the scope was begun in a destructor run by a panic or a kill, which could not wait for the greenlet.
+    /// As [`Builder::spawn`]. If the scope was begun while unwinding: it could not wait for the greenlet.
     ///
     /// # Examples
     /// ```
@@ -221,9 +221,10 @@ impl<T> ScopedGreenlet<'_, T> {
     ///
     /// **Switches**: yes, unless it has already ended.
     ///
+    /// **While unwinding** it gives an error at once.
+    ///
     /// # Errors
-    /// That it was killed, or that it panicked: the scope does not panic for it then. In a destructor that runs because of a
-    /// panic or a kill nothing waits: there it is an error to join a greenlet which still runs.
+    /// That it was killed, or that it panicked: the scope does not panic for it then. While unwinding, that it still runs.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end it.
