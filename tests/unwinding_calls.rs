@@ -1,5 +1,5 @@
-//! Every call that may wait, in destructors that may not: whatever runs them, no call waits, and none loses anything. Those of
-//! `unwinding.rs` are not repeated.
+//! Every call that may wait, in destructors that may not: whatever runs them, no call waits, and none ends the process. The
+//! commonest are in `unwinding.rs`; what is left behind, in `unwinding_no_loss.rs`.
 
 mod common;
 
