@@ -423,6 +423,24 @@ impl Server {
 
 // SV25
 #[test]
+fn echo_server_echoes_until_quit_and_stops_on_a_signal() {
+    let mut server = Server::start("echo_server", &["127.0.0.1:0"], "listening on ");
+    let mut client = Chatter(BufReader::new(server.connect()));
+    client.hears("Welcome to the echo server! Type quit to exit.");
+    client.says("hello");
+    client.hears("hello");
+    let mut other = Chatter(BufReader::new(server.connect()));
+    other.hears("Welcome to the echo server! Type quit to exit.");
+    other.says("QUIT");
+    other.hears("Bye.");
+    assert_eq!(other.0.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(server.terminate(), "SIGTERM: no more clients, 1 left");
+    client.says("quit");
+    client.hears("Bye.");
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
 fn port_forwarder_lets_live_connections_finish_when_it_is_terminated() {
     let (mut server, mut clients) = port_forwarder(2);
     assert_eq!(server.terminate(), "SIGTERM: no more connections, 2 left");

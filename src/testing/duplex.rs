@@ -167,3 +167,12 @@ impl fmt::Debug for Duplex {
         write!(f, "Duplex({reads} bytes to read, {writes} written)")
     }
 }
+
+#[cfg(feature = "tls")]
+impl crate::tls::SharedStream for Duplex {
+    type Side<'a> = &'a Duplex;
+
+    fn side(&self) -> &Duplex {
+        self
+    }
+}

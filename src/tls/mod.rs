@@ -42,6 +42,7 @@ mod pem;
 mod sending;
 mod server;
 mod session;
+mod shared;
 mod stream;
 
 pub use client::{ClientBuilder, ClientConfig};
@@ -49,4 +50,5 @@ pub use pem::{Identity, Roots};
 /// The crate under this module, in the version that its types belong to.
 pub use rustls;
 pub use server::{ServerBuilder, ServerConfig};
+pub use shared::SharedStream;
 pub use stream::TlsStream;

@@ -6,12 +6,13 @@ use std::io::{self, IoSlice, Read, Write};
 use rustls::ProtocolVersion;
 use rustls::pki_types::CertificateDer;
 
+use super::SharedStream;
 use super::session::Session;
 
 /// A TLS connection over a stream `S`, made by [`ClientConfig::connect`](super::ClientConfig::connect) or
 /// [`ServerConfig::accept`](super::ServerConfig::accept).
 ///
-/// It implements `Read` and `Write` as `S` does: for itself; and for `&TlsStream`, if `&S` does, so that one greenlet can read while
+/// It implements `Read` and `Write` as `S` does: for itself; and for `&TlsStream`, if `S` is a [`SharedStream`], so that one greenlet can read while
 /// another writes. Two that read, or two that write at the same time, are an error for the second. Time limits are those
 /// of the stream below: `stream.get_ref().set_read_timeout(..)`.
 ///
@@ -125,10 +126,7 @@ impl<S: Read + Write> TlsStream<S> {
     }
 }
 
-impl<S> TlsStream<S>
-where
-    for<'a> &'a S: Read + Write,
-{
+impl<S: SharedStream> TlsStream<S> {
     /// [`close_notify`](Self::close_notify) for a stream that greenlets share.
     ///
     /// **Switches**: when it has to wait, also for a greenlet that is writing.
@@ -150,7 +148,7 @@ where
     /// ```
     #[track_caller]
     pub fn shutdown_write(&self) -> io::Result<()> {
-        self.session.close(&mut &self.socket)
+        self.session.close(&mut self.socket.side())
     }
 }
 
@@ -178,33 +176,27 @@ impl<S: Read + Write> Write for TlsStream<S> {
     }
 }
 
-impl<S> Read for &TlsStream<S>
-where
-    for<'a> &'a S: Read + Write,
-{
+impl<S: SharedStream> Read for &TlsStream<S> {
     #[track_caller]
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        self.session.read(&mut &self.socket, place)
+        self.session.read(&mut self.socket.side(), place)
     }
 }
 
-impl<S> Write for &TlsStream<S>
-where
-    for<'a> &'a S: Read + Write,
-{
+impl<S: SharedStream> Write for &TlsStream<S> {
     #[track_caller]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        write(&self.session, &mut &self.socket, bytes)
+        write(&self.session, &mut self.socket.side(), bytes)
     }
 
     #[track_caller]
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        write_vectored(&self.session, &mut &self.socket, parts)
+        write_vectored(&self.session, &mut self.socket.side(), parts)
     }
 
     #[track_caller]
     fn flush(&mut self) -> io::Result<()> {
-        self.session.flush(&mut &self.socket)
+        self.session.flush(&mut self.socket.side())
     }
 }
 

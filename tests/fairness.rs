@@ -1,0 +1,73 @@
+//! Clients that always have data waiting are served alike.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Read, Write};
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use greenloop::event::Event;
+use greenloop::net::TcpStream;
+use greenloop::server::StreamServer;
+use greenloop::{spawn, wait_all};
+
+const CLIENTS: usize = 50;
+/// So many reads of all clients together.
+const READS: u32 = 20_000;
+
+/// How often each client was served until all together had been so often; `work` is done for each read.
+fn served(work: fn()) -> Vec<u32> {
+    let counts: Rc<RefCell<Vec<Rc<Cell<u32>>>>> = Rc::default();
+    let (total, done) = (Rc::new(Cell::new(0)), Event::new());
+    let server = StreamServer::bind("127.0.0.1:0").unwrap().handle({
+        let (counts, done, all_here) = (counts.clone(), done.clone(), Event::new());
+        move |mut socket, _| -> io::Result<()> {
+            let count = Rc::new(Cell::new(0));
+            counts.borrow_mut().push(count.clone());
+            if counts.borrow().len() == CLIENTS {
+                all_here.set();
+            }
+            all_here.wait();
+            let mut bytes = [0; 256];
+            while total.get() < READS && socket.read(&mut bytes)? > 0 {
+                work();
+                count.set(count.get() + 1);
+                total.set(total.get() + 1);
+            }
+            done.set();
+            Ok(())
+        }
+    });
+    server.start().unwrap();
+    let address = server.local_addr().unwrap();
+    let clients = thread::spawn(move || {
+        for _ in 0..CLIENTS {
+            spawn(move || {
+                let mut socket = TcpStream::connect(address).unwrap();
+                // Until the server has had enough of it.
+                while socket.write_all(&[7; 16 * 1024]).is_ok() {}
+            });
+        }
+        wait_all();
+    });
+    done.wait();
+    server.stop(Duration::ZERO);
+    clients.join().unwrap();
+    counts.take().iter().map(|count| count.get()).collect()
+}
+
+fn assert_alike(counts: &[u32]) {
+    let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+    assert_eq!(counts.len(), CLIENTS);
+    assert!(*most <= 2 * least, "between {least} and {most} of {READS} reads: {counts:?}");
+}
+
+#[test]
+fn fifty_clients_with_data_waiting_are_served_alike() {
+    assert_alike(&served(|| ()));
+}
+
+#[test]
+fn fifty_clients_are_served_alike_by_a_server_that_is_slowed_down() {
+    assert_alike(&served(|| thread::sleep(Duration::from_micros(20))));
+}
