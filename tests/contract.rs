@@ -34,6 +34,7 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("FI", "File objects and raw descriptors", "01 02 04 06 07 08 09 11 12 14"),
     ("SP", "Subprocesses, signals", "01 02 03 04 06 07 08 09 11 12 14 15 18 19 20 21"),
     ("SV", "StreamServer, DatagramServer", "01 02 03 04 06 07 08 09 10 11 12 15 16 17 18 19 20 21 22 23 24 25 26 27"),
+    ("WS", "HTTP server", "01 02 03 04 06 07 08 09 10 11 12 14 15 16 17 18 19 20 22 23 24 25 26 27 28 30 31 32 33 34 35 36 38 39 40 41 42 43 44 46 47 48 49 50 51 52 54 55 56 57 58 59 60 62 63 64 65 66 67 68 70 71 72 73 75 76 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95 96 97"),
 ];
 
 /// Ids without a test, and why. The kinds are those of `docs/contract.md`.
@@ -72,6 +73,12 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Meaningless, "FI09", "a pipe is not `Seek`"),
     (Kind::Decided, "TL02", "there is no non-blocking mode; a write with a limit ends with `TimedOut` (`tests/tls.rs`)"),
     (Kind::Meaningless, "SV12", "no handler runs in the loop: each has a greenlet, and may block"),
+    (Kind::Absent, "WS10 WS48", "a test"),
+    (Kind::Absent, "WS15 WS16", "a writer for responses"),
+    (Kind::Decided, "WS55", "a go-ahead carries no headers of the handler, as in gevent today"),
+    (Kind::Absent, "WS64", "a test"),
+    (Kind::Absent, "WS66 WS67", "upgrades"),
+    (Kind::Absent, "WS78 WS79", "an access log"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
