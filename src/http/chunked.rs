@@ -1,9 +1,9 @@
 //! The chunked transfer coding, taken apart incrementally. No I/O.
 //!
 //! ```text
-//!   Size ── hex digits [blanks] [;extensions] CR LF ──▶ Data(n) ── n bytes ──▶ CR LF ──▶ Size
+//!   Size ── hex digits [[blanks] ;extensions] CR LF ──▶ Data(n) ── n bytes ──▶ CR LF ──▶ Size
 //!     │
-//!     └──── 0 [blanks] [;extensions] CR LF ──▶ Trailers ── header lines, empty line ──▶ Done
+//!     └──── 0 [[blanks] ;extensions] CR LF ──▶ Trailers ── header lines, empty line ──▶ Done
 //! ```
 //!
 //! The data has ended with the line of the last chunk; the trailers are looked at only when the rest of the
@@ -19,7 +19,7 @@ enum State {
         digits: u8,
         size: u64,
     },
-    /// Behind the digits and a blank, where extensions or the line end may follow.
+    /// Behind the digits and a blank, where extensions must follow.
     Blank {
         size: u64,
     },
@@ -122,9 +122,9 @@ impl Chunked {
                 let digit = (byte as char).to_digit(16).map_or(0, u64::from);
                 Ok(State::Size { digits: digits + 1, size: size << 4 | digit })
             }
-            (State::Size { digits: 1.., size }, b'\r')
-            | (State::Blank { size }, b'\r')
-            | (State::Extension { size }, b'\r') => Ok(State::SizeLf { size }),
+            (State::Size { digits: 1.., size }, b'\r') | (State::Extension { size }, b'\r') => {
+                Ok(State::SizeLf { size })
+            }
             (State::Size { digits: 1.., size } | State::Blank { size }, b';') => {
                 Ok(State::Extension { size })
             }
@@ -231,8 +231,9 @@ mod tests {
     #[test]
     fn malformed_bodies_are_refused_whatever_the_cut() {
         use HttpError::*;
-        let cases: [(&[u8], HttpError); 20] = [
+        let cases: [(&[u8], HttpError); 21] = [
             (b"1 x\r\n", Chunk),
+            (b"1 \r\n", Chunk),
             (b"x\r\n", Chunk),
             (b"\r\n", Chunk),
             (b";x\r\n", Chunk),

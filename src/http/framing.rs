@@ -117,7 +117,7 @@ impl Fields {
     }
 
     fn add_host(&mut self, value: &[u8]) -> Result<(), HttpError> {
-        let sound = value.iter().all(|&b| IN_HOST[usize::from(b)]);
+        let sound = value.is_empty() || is_authority(value, false);
         if std::mem::replace(&mut self.host, true) || !sound { Err(HttpError::Host) } else { Ok(()) }
     }
 
@@ -136,12 +136,51 @@ impl Fields {
     }
 }
 
-/// The bytes of which a `Host` may be made: all visible ones but those that would begin another part of a URL.
+/// Whether this is a host with or without a port: `name`, `name:port`, `[address]:port`, where a port may be empty unless it
+/// is wanted. No user, which a reader in a hurry takes for the host (RFC 9110, 4.2.4).
+pub(crate) fn is_authority(value: &[u8], wants_port: bool) -> bool {
+    let name = value.iter().position(|&b| !IN_HOST[usize::from(b)]).unwrap_or(value.len());
+    let (host, rest) = match value[name..].strip_prefix(b"[") {
+        Some(inner) if name == 0 => {
+            let address = inner.iter().take_while(|&&b| IN_HOST[usize::from(b)] || b == b':').count();
+            let Some(rest) = inner[address..].strip_prefix(b"]") else { return false };
+            (address, rest)
+        }
+        _ => (name, &value[name..]),
+    };
+    match rest {
+        [] => host > 0 && !wants_port,
+        [b':'] => host > 0 && !wants_port,
+        [b':', port @ ..] => host > 0 && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// The bytes of which a host may be made: all visible ones but those that would begin another part of a URL or that a URL has
+/// only in encoded form.
 static IN_HOST: [bool; 256] = {
     let mut table = [false; 256];
     let mut b = b'!';
     while b <= b'~' {
-        table[b as usize] = !matches!(b, b'/' | b'\\' | b'?' | b'#' | b'@' | b',' | b'<' | b'>' | b'"');
+        table[b as usize] = !matches!(
+            b,
+            b'/' | b'\\'
+                | b'?'
+                | b'#'
+                | b'@'
+                | b','
+                | b'<'
+                | b'>'
+                | b'"'
+                | b'{'
+                | b'}'
+                | b'|'
+                | b'^'
+                | b'`'
+                | b':'
+                | b'['
+                | b']'
+        );
         b += 1;
     }
     table

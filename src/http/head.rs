@@ -15,6 +15,7 @@
 //! the body through that buffer.
 
 use super::error::HttpError;
+use super::framing::is_authority;
 use super::limits::Limits;
 use ::http::{Method, Version};
 use httparse::Status;
@@ -217,21 +218,22 @@ impl Head {
         if !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
             return Err(HttpError::Target);
         }
-        let start = if target.starts_with('/') || (target == "*" && self.method == Method::OPTIONS) {
-            0
-        } else if self.method == Method::CONNECT {
+        let start = if self.method == Method::CONNECT {
+            if !is_authority(target.as_bytes(), true) {
+                return Err(HttpError::Target);
+            }
             target.len()
+        } else if target.starts_with('/') || (target == "*" && self.method == Method::OPTIONS) {
+            0
         } else {
             let (scheme, rest) = target.split_once("://").ok_or(HttpError::Target)?;
-            if scheme.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-            {
+            let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+            let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+            if !is_scheme || authority.is_empty() || !is_authority(authority.as_bytes(), false) {
                 return Err(HttpError::Target);
             }
-            let authority = rest.find(['/', '?']).unwrap_or(rest.len());
-            if authority == 0 {
-                return Err(HttpError::Target);
-            }
-            scheme.len() + "://".len() + authority
+            scheme.len() + "://".len() + authority.len()
         };
         let end = target[start..].find('?').map_or(target.len(), |at| start + at);
         self.path = start..end;
@@ -270,7 +272,8 @@ fn names_another_version(input: &[u8]) -> bool {
     let mut words = line.split(|&b| b == b' ').skip(2);
     let (Some(version), None) = (words.next(), words.next()) else { return false };
     match version.strip_prefix(b"HTTP/") {
-        Some([major]) => major.is_ascii_digit(),
+        // As people write the later ones.
+        Some([b'2' | b'3']) => true,
         Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
         _ => false,
     }
