@@ -4,8 +4,9 @@ use super::config::Config;
 use super::encode::{self, Delivery, Reply};
 use super::head::Head;
 use super::io::{COPY_LIMIT, Io};
+use super::pieces::{Pieces, Sink, Stop};
 use super::response::Response;
-use super::response_body::{Content, Pieces, Stop};
+use super::response_body::Content;
 use super::transport::Transport;
 use crate::unwind::{self, Payload};
 use std::io;
@@ -103,9 +104,7 @@ impl Delivering<'_> {
         };
         match ended {
             Ended::Stop(Stop::Peer(error)) => return Err(error),
-            Ended::Stop(Stop::Source(error)) => {
-                self.config.report(self.head, &format!("the body of the response cannot be read: {error}"))
-            }
+            Ended::Stop(Stop::Source(text)) => self.config.report(self.head, &text),
             Ended::Stop(Stop::TooLong) => {
                 self.config.report(self.head, "the body of the response is longer than its Content-Length")
             }
@@ -135,7 +134,7 @@ impl StreamWriter<'_, '_> {
             self.begin();
             return Ok(());
         }
-        while pieces.next(&mut |piece| self.write(piece)).map_err(Ended::Stop)? {}
+        while pieces.next(self).map_err(Ended::Stop)? {}
         self.finish()
     }
 
@@ -144,22 +143,6 @@ impl StreamWriter<'_, '_> {
             self.has_begun = true;
             self.delivering.write_head(&self.response, self.delivery);
         }
-    }
-
-    fn write(&mut self, piece: &[u8]) -> Result<(), Stop> {
-        if piece.is_empty() {
-            return Ok(());
-        }
-        if let Delivery::Length(left) = &mut self.delivery
-            && *left < piece.len() as u64
-        {
-            return Err(Stop::TooLong);
-        }
-        self.begin();
-        if let Delivery::Length(left) = &mut self.delivery {
-            *left -= piece.len() as u64;
-        }
-        self.write_piece(piece).map_err(Stop::Peer)
     }
 
     fn write_piece(&mut self, piece: &[u8]) -> io::Result<()> {
@@ -185,6 +168,29 @@ impl StreamWriter<'_, '_> {
             self.delivering.io.out().extend_from_slice(b"0\r\n\r\n");
         }
         Ok(())
+    }
+}
+
+impl Sink for StreamWriter<'_, '_> {
+    fn write(&mut self, piece: &[u8]) -> Result<(), Stop> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        if let Delivery::Length(left) = &mut self.delivery
+            && *left < piece.len() as u64
+        {
+            return Err(Stop::TooLong);
+        }
+        self.begin();
+        if let Delivery::Length(left) = &mut self.delivery {
+            *left -= piece.len() as u64;
+        }
+        self.write_piece(piece).map_err(Stop::Peer)
+    }
+
+    fn flush(&mut self) -> Result<(), Stop> {
+        self.begin();
+        self.delivering.io.flush().map_err(Stop::Peer)
     }
 }
 

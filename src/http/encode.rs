@@ -53,7 +53,8 @@ pub(crate) fn plan(response: &Response, reply: Reply) -> Result<Delivery, String
             _ => Err(format!("a {} response must have no body", status.as_u16())),
         };
     }
-    match (fixed, declared) {
+    let made = response.body.made();
+    match (fixed, declared.or(made)) {
         (Some(length), None) => Ok(Delivery::Length(length)),
         (Some(length), Some(declared)) if length == declared || (length == 0 && reply.is_head) => {
             Ok(Delivery::Length(declared))
@@ -61,7 +62,11 @@ pub(crate) fn plan(response: &Response, reply: Reply) -> Result<Delivery, String
         (Some(length), Some(declared)) => {
             Err(format!("the response has a Content-Length of {declared}, but a body of {length} bytes"))
         }
-        (None, Some(declared)) => Ok(Delivery::Length(declared)),
+        (None, Some(declared)) if made.is_none_or(|made| made == declared) => Ok(Delivery::Length(declared)),
+        (None, Some(declared)) => Err(format!(
+            "the response has a Content-Length of {declared}, but a body of {} bytes",
+            made.unwrap_or_default()
+        )),
         (None, None) if reply.is_http_11 => Ok(Delivery::Chunked),
         (None, None) => Ok(Delivery::UntilClose),
     }

@@ -46,6 +46,7 @@ mod head;
 mod io;
 mod keeper;
 mod limits;
+mod pieces;
 mod request;
 mod request_body;
 mod response;
@@ -53,6 +54,7 @@ mod response_body;
 #[cfg(feature = "tls")]
 mod secure;
 mod server;
+pub mod sse;
 mod testing;
 mod transport;
 
@@ -60,6 +62,7 @@ pub use self::config::Config;
 pub use self::connection::serve_connection;
 pub use self::error::{Error, Result};
 pub use self::limits::Limits;
+pub use self::pieces::BodyWriter;
 pub use self::request::Request;
 pub use self::request_body::RequestBody;
 pub use self::response::{Handler, IntoResponse, Response};

@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::request::Request;
 use super::response_body::Body;
+use crate::queue::Queue;
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::fmt;
 
@@ -192,6 +193,7 @@ bodies! {
     [] &'static [u8];
     [] Vec<u8>;
     [const N: usize] &'static [u8; N];
+    [T: AsRef<[u8]> + 'static] Queue<T>;
 }
 
 /// What answers requests: a function or closure from `&mut Request` to anything that is [`IntoResponse`].

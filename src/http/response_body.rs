@@ -1,10 +1,10 @@
 //! The body of a response: nothing, bytes, or something that makes the bytes while they are sent.
 
+use super::error::Result;
+use super::pieces::{BodyWriter, Iter, Pieces, Queued, Reader, Writer};
+use crate::queue::Queue;
 use std::fmt;
-use std::io::{self, Read};
-
-/// How much of a reader is sent at a time.
-const READ_SIZE: usize = 16 * 1024;
+use std::io::Read;
 
 /// The body of a response.
 ///
@@ -40,24 +40,6 @@ pub(crate) enum Content {
     Pieces(Box<dyn Pieces>),
 }
 
-/// A source of body pieces. The pieces go to a callback and not to the caller because what they borrow from
-/// differs from source to source.
-pub(crate) trait Pieces {
-    /// Makes the next piece and hands it to `send`. `Ok(false)` is the end.
-    fn next(&mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), Stop>) -> Result<bool, Stop>;
-}
-
-/// Why a stream ends before its end.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// The transport failed.
-    Peer(io::Error),
-    /// The source failed.
-    Source(io::Error),
-    /// The source made more than the declared length.
-    TooLong,
-}
-
 impl Body {
     /// No body.
     pub fn empty() -> Body {
@@ -69,7 +51,7 @@ impl Body {
         Body::from(bytes.into())
     }
 
-    fn pieces(pieces: impl Pieces + 'static) -> Body {
+    pub(super) fn pieces(pieces: impl Pieces + 'static) -> Body {
         Body { content: Content::Pieces(Box::new(pieces)), content_type: None }
     }
 
@@ -93,7 +75,54 @@ impl Body {
     /// A body that is read from `reader` until its end. See [`Body::stream`] for when that happens; an error
     /// of the reader is reported and ends the response as a panic does.
     pub fn reader(reader: impl Read + 'static) -> Body {
-        Body::pieces(Reader { reader, buffer: Vec::new() })
+        Body::pieces(Reader::new(reader, None))
+    }
+
+    /// A body of `length` bytes that are read from `reader`, sent with its `Content-Length`. A reader that has more is not read to its
+    /// end; one that has less is reported, and ends the response as a panic does.
+    ///
+    /// ```
+    /// use greenloop::http::{self, Body, Request};
+    ///
+    /// let app = |_: &mut Request<'_>| Body::sized_reader(&b"hello world"[..], 5);
+    /// let answer = String::from_utf8(http::exchange(&app, b"GET / HTTP/1.1\r\n\r\n")).unwrap();
+    /// assert!(answer.contains("\r\nContent-Length: 5\r\n") && answer.ends_with("\r\n\r\nhello"));
+    /// ```
+    pub fn sized_reader(reader: impl Read + 'static, length: u64) -> Body {
+        Body::pieces(Reader::new(reader, Some(length)))
+    }
+
+    /// A body that a function writes: what it writes is sent at once, each write as one chunk where the client understands that.
+    ///
+    /// It runs as the iterator of [`Body::stream`] does: in the greenlet of the connection, after the handler has returned; not at all
+    /// if the request was a `HEAD`. If it fails, that is reported, and ends the response as a panic does; but not if it fails because
+    /// the client has gone.
+    ///
+    /// ```
+    /// use greenloop::http::{self, Body, Request};
+    /// use std::io::Write;
+    ///
+    /// let app = |_: &mut Request<'_>| {
+    ///     Body::writer(|out| {
+    ///         out.write_all(b"START")?;
+    ///         greenloop::yield_now();
+    ///         out.write_all(b"END")?;
+    ///         Ok(())
+    ///     })
+    /// };
+    /// let answer = http::exchange(&app, b"GET / HTTP/1.1\r\n\r\n");
+    /// assert!(answer.ends_with(b"\r\n\r\n5\r\nSTART\r\n3\r\nEND\r\n0\r\n\r\n"));
+    /// ```
+    pub fn writer(write: impl FnOnce(&mut BodyWriter<'_>) -> Result<()> + 'static) -> Body {
+        Body::pieces(Writer(Some(write)))
+    }
+
+    /// How many bytes a stream will make, if it knows.
+    pub(crate) fn made(&self) -> Option<u64> {
+        match &self.content {
+            Content::Pieces(pieces) => pieces.length(),
+            _ => None,
+        }
     }
 
     /// The bytes, where they are known.
@@ -152,30 +181,31 @@ impl From<String> for Body {
     }
 }
 
-struct Iter<I>(I);
-
-impl<I: Iterator<Item: AsRef<[u8]>>> Pieces for Iter<I> {
-    fn next(&mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), Stop>) -> Result<bool, Stop> {
-        match self.0.next() {
-            Some(piece) => send(piece.as_ref()).map(|()| true),
-            None => Ok(false),
-        }
-    }
-}
-
-struct Reader<R> {
-    reader: R,
-    buffer: Vec<u8>,
-}
-
-impl<R: Read> Pieces for Reader<R> {
-    fn next(&mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), Stop>) -> Result<bool, Stop> {
-        self.buffer.resize(READ_SIZE, 0);
-        match self.reader.read(&mut self.buffer) {
-            Ok(0) => Ok(false),
-            Ok(count) => send(&self.buffer[..count]).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Err(error) => Err(Stop::Source(error)),
-        }
+/// The items of the queue as they are put, from whatever greenlet; closing the queue ends the body.
+///
+/// When nobody reads it any more, because the client has gone or the request was a `HEAD`, the queue is closed and emptied: so
+/// those who put learn of it by their error, and none waits for room for ever.
+///
+/// ```
+/// use greenloop::http::{self, Request};
+/// use greenloop::{queue::Queue, spawn};
+///
+/// let app = |_: &mut Request<'_>| {
+///     let body = Queue::bounded(1);
+///     spawn({
+///         let body = body.clone();
+///         move || {
+///             ["START", "MIDDLE", "END"].into_iter().try_for_each(|piece| body.put(piece)).ok();
+///             body.close();
+///         }
+///     });
+///     body
+/// };
+/// let answer = http::exchange(&app, b"GET / HTTP/1.0\r\n\r\n");
+/// assert!(answer.ends_with(b"\r\n\r\nSTARTMIDDLEEND"));
+/// ```
+impl<T: AsRef<[u8]> + 'static> From<Queue<T>> for Body {
+    fn from(queue: Queue<T>) -> Body {
+        Body::pieces(Queued(queue))
     }
 }
