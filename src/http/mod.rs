@@ -22,7 +22,9 @@
 //!   server, secure, keeper                   the library's sockets, TLS, greenlets that rest between requests
 //!   connection, deliver, request_body        the exchange, over any `Transport`
 //!   io, desk                                 buffers: output before input, one read per wake-up
-//!   head, framing, chunked, encode, date     the protocol: bytes in, verdict out; no I/O
+//!   file, static_files, sse, pairs           responses and requests of certain kinds
+//!   head, framing, chunked, encode, date,    the protocol: bytes in, verdict out; no I/O
+//!   ranges, conditions, percent
 //! ```
 //!
 //! # Strictness
@@ -33,6 +35,7 @@
 //! and nothing more that it has sent is interpreted.
 
 mod chunked;
+mod conditions;
 mod config;
 mod connection;
 mod date;
@@ -41,12 +44,16 @@ mod deliver;
 mod desk;
 mod encode;
 mod error;
+mod file;
 mod framing;
 mod head;
 mod io;
 mod keeper;
 mod limits;
+mod media_type;
+mod percent;
 mod pieces;
+mod ranges;
 mod request;
 mod request_body;
 mod response;
@@ -55,6 +62,7 @@ mod response_body;
 mod secure;
 mod server;
 pub mod sse;
+mod static_files;
 mod testing;
 mod transport;
 
@@ -68,6 +76,7 @@ pub use self::request_body::RequestBody;
 pub use self::response::{Handler, IntoResponse, Response};
 pub use self::response_body::Body;
 pub use self::server::{RunningServer, Server};
+pub use self::static_files::StaticFiles;
 pub use self::testing::exchange;
 pub use self::transport::Transport;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
