@@ -31,6 +31,7 @@ pub(crate) enum HttpError {
     HeadTimeout,
     BodyTimeout,
     Expectation,
+    MediaType,
     Version,
 }
 
@@ -46,6 +47,7 @@ impl HttpError {
             BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             RequestLineTooLong => StatusCode::URI_TOO_LONG,
             Expectation => StatusCode::EXPECTATION_FAILED,
+            MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             HeadTooLarge | TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
@@ -79,6 +81,7 @@ impl HttpError {
             HeadTimeout => "the request head took too long",
             BodyTimeout => "the request body took too long",
             Expectation => "unknown expectation",
+            MediaType => "the body is no application/x-www-form-urlencoded",
             Version => "only HTTP/1.0 and HTTP/1.1 are spoken here",
         }
     }

@@ -2,6 +2,7 @@
 
 use super::head::Head;
 use super::request_body::RequestBody;
+use super::transport::TlsInfo;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use std::cell::OnceCell;
 use std::fmt;
@@ -93,6 +94,21 @@ impl<'a> Request<'a> {
     /// The address at the other end of the connection. Headers such as `X-Forwarded-For` are not looked at.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// What the TLS handshake has told; `None` if the connection is not by TLS.
+    ///
+    /// ```
+    /// use greenloop::http::{self, Request};
+    ///
+    /// let app = |request: &mut Request<'_>| match request.tls() {
+    ///     Some(tls) => format!("safe, at {}", tls.server_name().unwrap_or("a server without a name")),
+    ///     None => "not safe".to_string(),
+    /// };
+    /// assert!(http::exchange(&app, b"GET / HTTP/1.1\r\n\r\n").ends_with(b"not safe"));
+    /// ```
+    pub fn tls(&self) -> Option<TlsInfo<'_>> {
+        self.body.transport().tls()
     }
 
     /// The body.

@@ -7,6 +7,7 @@ use super::framing::{BodyLength, Framing};
 use super::io::Io;
 use super::limits::Limits;
 use super::transport::Transport;
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::time::Duration;
@@ -21,7 +22,7 @@ const BUFFER: usize = 16 * 1024;
 /// A request without a body reads as empty. The first read of a body whose client asked for it (`Expect:
 /// 100-continue`) sends the go-ahead. What a handler does not read is skipped, or the connection is closed.
 ///
-/// Chunked bodies are decoded; the trailers behind them are checked and dropped.
+/// Chunked bodies are decoded; the trailers behind them are for those who ask for [them](RequestBody::trailers).
 ///
 /// **Switches**: a read may park the greenlet until bytes arrive.
 ///
@@ -84,6 +85,56 @@ impl<'a> RequestBody<'a> {
             Left::Known(left) => Some(left),
             Left::Chunked(_) => None,
         }
+    }
+
+    /// The trailers: the header lines behind a chunked body. What has not been read of the body is read and thrown away first. There are
+    /// none behind another body, and none when they have been asked for before.
+    ///
+    /// They are not headers, and can contradict those; what would say how the message is to be read or whom it is for (such as
+    /// `Content-Length` or `Host`) is left out.
+    ///
+    /// **Switches**: as a read.
+    ///
+    /// # Errors
+    /// Those of a read, see [`RequestBody`]; malformed trailers, and more than
+    /// [`Limits::max_trailers`](super::Limits::max_trailers), are [`InvalidData`](io::ErrorKind::InvalidData).
+    ///
+    /// ```
+    /// use greenloop::http::{self, Request};
+    /// use std::io::Read;
+    ///
+    /// let app = |request: &mut Request<'_>| {
+    ///     let mut body = String::new();
+    ///     request.body().read_to_string(&mut body)?;
+    ///     let trailers = request.body().trailers()?;
+    ///     Ok(format!("{body} {:?}", trailers.get("x-digest")))
+    /// };
+    /// let post = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Digest: 7\r\n\r\n";
+    /// assert!(http::exchange(&app, post).ends_with(b"hi Some(\"7\")"));
+    /// ```
+    pub fn trailers(&mut self) -> io::Result<HeaderMap> {
+        loop {
+            let count = self.next_data()?.len();
+            if count == 0 {
+                break;
+            }
+            self.consume(count);
+        }
+        let mut lines = Vec::new();
+        while let Left::Chunked(chunked) = &mut self.left
+            && !chunked.is_done()
+        {
+            let input = self.io.input();
+            match chunked.read_trailers(input) {
+                Ok(0) => self.fill()?,
+                Ok(used) => {
+                    lines.extend_from_slice(&input[..used]);
+                    self.io.consume(used);
+                }
+                Err(fault) => return self.fail(fault),
+            }
+        }
+        Ok(trailers_of(&lines))
     }
 
     /// The fault of the peer that made a read fail.
@@ -149,6 +200,15 @@ impl<'a> RequestBody<'a> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Takes the body for a fault of the peer.
+    pub(crate) fn refuse<R>(&mut self, fault: HttpError) -> io::Result<R> {
+        self.fail(fault)
+    }
+
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        self.io.transport()
     }
 
     fn fail<R>(&mut self, failure: HttpError) -> io::Result<R> {
@@ -233,6 +293,35 @@ impl<'a> RequestBody<'a> {
         };
         usize::try_from(left).unwrap_or(usize::MAX)
     }
+}
+
+/// Trailers that were read and found well-formed, apart from those that may not be trailers (RFC 9110, 6.5.1).
+fn trailers_of(lines: &[u8]) -> HeaderMap {
+    const REFUSED: [&str; 12] = [
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+    ];
+    let mut trailers = HeaderMap::new();
+    for line in lines.split(|&b| b == b'\n') {
+        let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+            && !REFUSED.contains(&name.as_str())
+        {
+            trailers.append(name, value);
+        }
+    }
+    trailers
 }
 
 impl Read for RequestBody<'_> {

@@ -9,7 +9,7 @@ use super::connection::serve_connection;
 use super::keeper::Service;
 use super::response::Handler;
 use super::server::Socket;
-use super::transport::Transport;
+use super::transport::{TlsInfo, Transport};
 use crate::net::TcpStream;
 use crate::tls::{ServerConfig, TlsStream};
 
@@ -73,5 +73,9 @@ impl Transport for Secure {
 
     fn peer_addr(&self) -> Option<SocketAddr> {
         self.socket.peer_addr()
+    }
+
+    fn tls(&self) -> Option<TlsInfo<'_>> {
+        Some(TlsInfo::new(self.stream.server_name(), self.stream.alpn_protocol()))
     }
 }

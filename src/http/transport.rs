@@ -95,4 +95,41 @@ pub trait Transport: Read + Write {
 
     /// The address of the peer, if the transport has such a thing.
     fn peer_addr(&self) -> Option<SocketAddr>;
+
+    /// What the TLS handshake has told, if there was one.
+    fn tls(&self) -> Option<TlsInfo<'_>> {
+        None
+    }
+}
+
+/// What a TLS handshake has told the server: see [`Request::tls`](super::Request::tls).
+///
+/// ```
+/// use greenloop::http::TlsInfo;
+///
+/// let tls = TlsInfo::new(Some("example.org"), Some(b"http/1.1"));
+/// assert_eq!(tls.server_name(), Some("example.org"));
+/// assert_eq!(tls.alpn_protocol(), Some(&b"http/1.1"[..]));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsInfo<'a> {
+    server_name: Option<&'a str>,
+    alpn: Option<&'a [u8]>,
+}
+
+impl<'a> TlsInfo<'a> {
+    /// For a [`Transport`] of one's own.
+    pub fn new(server_name: Option<&'a str>, alpn_protocol: Option<&'a [u8]>) -> TlsInfo<'a> {
+        TlsInfo { server_name, alpn: alpn_protocol }
+    }
+
+    /// The name that the client has asked for (SNI), if it has told. The `Host` of a request need not be the same.
+    pub fn server_name(&self) -> Option<&'a str> {
+        self.server_name
+    }
+
+    /// The application protocol that both have chosen (ALPN), if any.
+    pub fn alpn_protocol(&self) -> Option<&'a [u8]> {
+        self.alpn
+    }
 }
