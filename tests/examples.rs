@@ -478,3 +478,53 @@ fn port_forwarder_without_connections_ends_at_once_and_with_some_at_the_second_s
         assert!(matches!(end, Ok(0)) || end.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset));
     }
 }
+
+fn get(path: &str, fields: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n")
+}
+
+#[test]
+fn static_files_serves_a_folder() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    let server = Server::start("static_files", &[folder, "--port", "0"], "listening on http://");
+    let answer = server.ask(&get("/numbers.txt", ""));
+    assert!(answer.contains("\r\ncontent-type: text/plain; charset=utf-8\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nzero\none\ntwo\nthree\nfour\nfive\n"), "{answer}");
+    let answer = server.ask(&get("/numbers.txt", "Range: bytes=5-7\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 206 ") && answer.ends_with("\r\n\r\none"), "{answer}");
+    let answer = server.ask(&get("/../Cargo.toml", ""));
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    let output = Command::new(program("static_files")).arg("/nothing/here").output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("/nothing/here"));
+}
+
+#[test]
+fn bottle_primer_streams_and_fetches() {
+    let server = Server::start("bottle_primer", &["--port", "0", "--second", "0.02"], "listening on http://");
+    let answer = server.ask(&get("/stream", ""));
+    assert!(answer.ends_with("\r\n\r\n5\r\nSTART\r\n6\r\nMIDDLE\r\n3\r\nEND\r\n0\r\n\r\n"), "{answer}");
+    let answer = server.ask(&get("/fetch", ""));
+    let chunks = "9\r\nresult 1\n\r\n9\r\nresult 2\n\r\n9\r\nresult 3\n\r\n0\r\n\r\n";
+    assert!(answer.ends_with(&format!("\r\n\r\n{chunks}")), "{answer}");
+    assert!(server.ask(&get("/", "")).starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
+fn delayed_log_answers_first_and_logs_later() {
+    let mut server = Server::start("delayed_log", &["--port", "0", "--delay", "0.5"], "listening on http://");
+    let stdout = server.child.stdout.take().expect("piped");
+    let start = Instant::now();
+    assert!(server.ask(&get("/", "")).ends_with("\r\n\r\nhello"));
+    let answered = start.elapsed();
+    let lines: Vec<_> = BufReader::new(stdout).lines().take(6).map(Result::unwrap).collect();
+    assert_eq!(lines, ["0:zero", "1:one", "2:two", "3:three", "4:four", "5:five"]);
+    assert!(start.elapsed() >= Duration::from_millis(500), "the log came before its time");
+    assert!(answered < start.elapsed(), "the answer waited for the log");
+    // Nobody waits for a log that is still to come.
+    let start = Instant::now();
+    let server = Server::start("delayed_log", &["--port", "0", "--delay", "60"], "listening on http://");
+    for _ in 0..3 {
+        assert!(server.ask(&get("/", "")).ends_with("\r\n\r\nhello"));
+    }
+    assert!(start.elapsed() < Duration::from_secs(30));
+}
