@@ -240,10 +240,10 @@ pub(crate) fn wait_for_call(watch: &Watch, reason: Reason, deadline: Deadline) -
     struct Waiting<'a>(&'a Watch);
     impl Drop for Waiting<'_> {
         fn drop(&mut self) {
-            self.0.waiting.set(false);
+            self.0.set_waiting(false);
         }
     }
-    watch.waiting.set(true);
+    watch.set_waiting(true);
     let waiting = Waiting(watch);
     let woken = park(reason, deadline);
     drop(waiting);

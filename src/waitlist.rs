@@ -6,7 +6,7 @@
 //! begun to wait for something else, and one that would hit a greenlet already woken otherwise (by its deadline, by a
 //! kill) goes to the next in line, so none is lost.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -36,25 +36,30 @@ pub(crate) trait Listener {
 
 /// What a greenlet has of several lists: which of them have called, in their order.
 pub(crate) struct Watch {
-    task: Rc<Task>,
+    /// Who waits just now. Only then is a call a wake-up: between two waits a greenlet may be parked on anything, and the next wait
+    /// may be another greenlet's.
+    waiting: RefCell<Option<Rc<Task>>>,
     called: RefCell<VecDeque<usize>>,
-    /// Only then is a call a wake-up: between two waits the greenlet may be parked on anything.
-    pub(crate) waiting: Cell<bool>,
     /// Will the greenlet take what it is called for? If not, the call goes on to the next in line as well.
     takes: bool,
 }
 
 impl Watch {
     pub(crate) fn new(takes: bool) -> Rc<Watch> {
-        let task = Hub::current().running();
-        Rc::new(Watch { task, called: RefCell::default(), waiting: Cell::new(false), takes })
+        Rc::new(Watch { waiting: RefCell::default(), called: RefCell::default(), takes })
     }
 
     /// Notes that the list with this number has called. True if the call is used up by it.
     fn call(&self, number: usize, hub: &Hub) -> bool {
         self.note(number);
-        let woken = self.waiting.get() && hub.wake(&self.task, Wake::Notified);
+        let woken = self.waiting.borrow().as_ref().is_some_and(|task| hub.wake(task, Wake::Notified));
         woken && self.takes
+    }
+
+    /// From now on a call wakes the running greenlet; or nobody.
+    pub(crate) fn set_waiting(&self, is_waiting: bool) {
+        let waiting = is_waiting.then(|| Hub::current().running());
+        drop(self.waiting.replace(waiting));
     }
 
     /// Counts the list with this number as one that has called.

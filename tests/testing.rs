@@ -309,3 +309,9 @@ fn time_does_not_go_back_when_virtual_time_ends() {
     wait_all();
     sleep(Duration::from_millis(1));
 }
+
+#[test]
+fn seeds_are_for_the_root() {
+    let greenlet = spawn(|| for_each_seed(2, |_| ()));
+    assert!(greenlet.join().unwrap_err().to_string().contains("for the root of a thread"));
+}

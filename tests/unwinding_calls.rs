@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -22,6 +22,7 @@ use greenloop::lock::{
 };
 use greenloop::pool::{Group, Pool, PoolFull};
 use greenloop::queue::{Channel, GetError, JoinableQueue, LifoQueue, PriorityQueue, PutError, Queue};
+use greenloop::server::StreamServer;
 use greenloop::threadpool::ThreadPool;
 use greenloop::{
     Builder, Elapsed, Timeout, current, greenlet_local, idle, inherited, iwait, kill_all, scope, select,
@@ -475,11 +476,40 @@ fn tools_for_tests() {
         }));
         testing::wait_all_parked();
         testing::for_each_seed(3, |_| drop(spawn(|| sleep(LONG))));
-        assert_eq!(log.take(), [], "another greenlet has run, and has seen this one panicking");
+        assert_eq!(log.len(), 0, "another greenlet has run, and has seen this one panicking");
         let (mut one, mut other) = testing::duplex(1);
         assert!(one.read(&mut [0]).is_err());
         assert_eq!(one.write(b"ab").unwrap(), 1);
         assert!(one.write(b"b").is_err());
         assert_eq!(other.read(&mut [0; 2]).unwrap(), 1);
     });
+}
+
+#[test]
+fn servers_say_that_they_go_on() {
+    struct Ask(Rc<RefCell<Vec<String>>>, Option<greenloop::server::Workers<()>>);
+    impl Drop for Ask {
+        fn drop(&mut self) {
+            let server = StreamServer::bind("127.0.0.1:0").unwrap().handle(|_, _| ());
+            self.0.borrow_mut().push(server.serve_forever().unwrap_err().to_string());
+            self.0.borrow_mut().push(self.1.take().unwrap().join().unwrap_err().to_string());
+        }
+    }
+    let said = Rc::new(RefCell::new(Vec::new()));
+    let workers = greenloop::server::workers("127.0.0.1:0", 1, |worker| Ok(drop(worker.wait()))).unwrap();
+    let stopper = workers.stopper();
+    let greenlet = spawn({
+        let said = said.clone();
+        move || {
+            let _ask = Ask(said, Some(workers));
+            panic!("expected")
+        }
+    });
+    assert!(greenlet.join().unwrap_err().is_panic());
+    stopper.stop(Duration::ZERO);
+    let said = said.take();
+    assert!(
+        said.len() == 2 && said.iter().all(|text| text.contains("a destructor run by a panic")),
+        "{said:?}"
+    );
 }

@@ -391,3 +391,21 @@ fn many_selectors_and_getters_share_out_all_items() {
     wait_all();
     assert_eq!(sum.get(), 500_500);
 }
+
+// JO22: the iterator has no owner but the one that calls it.
+#[test]
+fn iwait_may_be_made_by_one_greenlet_and_used_by_another() {
+    let event = Event::new();
+    let mut coming = {
+        let event = event.clone();
+        // Made here, on the root, and used there.
+        let events: &'static [&'static dyn Waitable] =
+            Box::leak(Box::new([&*Box::leak(Box::new(event)) as &dyn Waitable]));
+        iwait(events)
+    };
+    let user = spawn(move || coming.next());
+    yield_now();
+    event.set();
+    assert!(user.wait_timeout(Duration::from_secs(10)), "the event has woken somebody else");
+    assert_eq!(user.join().unwrap(), Some(0));
+}

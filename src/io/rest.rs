@@ -37,8 +37,8 @@ impl<T: AsFd> Watched<T> {
 impl Drop for Resting {
     fn drop(&mut self) {
         self.source.end(Direction::Read);
-        // A thread that ends drops it after its hub.
-        if let Some(hub) = Hub::try_current() {
+        // A thread that ends drops it after its hub, or under another.
+        if let Some(hub) = Hub::try_current().filter(|hub| hub.reactor.is_own(&self.source)) {
             hub.reactor.done_waiting();
         }
     }

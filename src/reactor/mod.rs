@@ -142,7 +142,7 @@ impl Reactor {
     }
 
     /// Not of another hub of this thread, which has ended (destructors of thread-locals may see two).
-    fn is_own(&self, source: &Source) -> bool {
+    pub(crate) fn is_own(&self, source: &Source) -> bool {
         let sources = self.sources.borrow();
         sources.get(index(source.token)).is_some_and(|own| std::ptr::eq(&**own, source))
     }

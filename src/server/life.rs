@@ -176,6 +176,10 @@ impl<L: Listener> Life<L> {
         let interrupted = Interrupted(self);
         self.ended.wait();
         std::mem::forget(interrupted);
+        if !self.ended.is_set() {
+            return Err(self
+                .cannot("is started, but a destructor run by a panic or a kill does not wait for its end"));
+        }
         self.failure.take().map_or(Ok(()), Err)
     }
 

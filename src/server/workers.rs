@@ -280,12 +280,19 @@ impl<T> Workers<T> {
     ///
     /// **Switches**: yes; a thread without a hub is blocked.
     ///
+    /// **While unwinding** it gives an error at once, on a thread with a hub, and the workers go on.
+    ///
     /// # Errors
     /// That of the first that has failed, in time; its text says which, and begins the text of a panic with that word.
     #[track_caller]
     pub fn join(self) -> io::Result<Vec<T>> {
         let shared = self.stopper.shared;
         shared.all_ended.wait();
+        if !shared.all_ended.is_set() {
+            return Err(io::Error::other(
+                "the workers go on: a destructor run by a panic or a kill does not wait for their end",
+            ));
+        }
         // They have nothing left to do but to end, so this blocks hardly.
         let join = |(number, thread): (usize, JoinHandle<io::Result<T>>)| {
             let outcome = thread.join();

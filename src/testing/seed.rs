@@ -69,6 +69,10 @@ pub fn for_each_seed(count: u64, mut f: impl FnMut(u64)) {
         Ok(seed) => seed..seed + 1,
         Err(_) => panic!("GREENLOOP_SEED is `{seed}`, which is not a number"),
     });
+    assert!(
+        std::thread::panicking() || Hub::current().running().is_root,
+        "for_each_seed kills what a run leaves behind, so it is for the root of a thread"
+    );
     for seed in only.unwrap_or(0..count) {
         let hub = Hub::current();
         let before = hub.new_id();
