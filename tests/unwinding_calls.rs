@@ -487,7 +487,7 @@ fn tools_for_tests() {
 
 #[test]
 fn servers_say_that_they_go_on() {
-    struct Ask(Rc<RefCell<Vec<String>>>, Option<greenloop::server::Workers<()>>);
+    struct Ask(Rc<RefCell<Vec<String>>>, Option<greenloop::server::Workers<Duration>>);
     impl Drop for Ask {
         fn drop(&mut self) {
             let server = StreamServer::bind("127.0.0.1:0").unwrap().handle(|_, _| ());
@@ -496,7 +496,7 @@ fn servers_say_that_they_go_on() {
         }
     }
     let said = Rc::new(RefCell::new(Vec::new()));
-    let workers = greenloop::server::workers("127.0.0.1:0", 1, |worker| Ok(drop(worker.wait()))).unwrap();
+    let workers = greenloop::server::workers("127.0.0.1:0", 1, |worker| Ok(worker.wait())).unwrap();
     let stopper = workers.stopper();
     let greenlet = spawn({
         let said = said.clone();
