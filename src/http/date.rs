@@ -1,8 +1,9 @@
 //! The `Date` header: formatted once a second, copied into every response of that second.
 
+use crate::sys::time::coarse_unix_seconds;
 use std::cell::Cell;
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// An IMF-fixdate, as in `Sun, 06 Nov 1994 08:49:37 GMT`.
 const LENGTH: usize = 29;
@@ -13,7 +14,7 @@ thread_local! {
 
 /// Appends the current date.
 pub(crate) fn write_now(out: &mut Vec<u8>) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = coarse_unix_seconds();
     let (second, mut text) = CACHE.get();
     if second != now {
         text = format(now);
