@@ -8,12 +8,13 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use greenloop::event::Event;
 use greenloop::http::{self, Body, Limits, Request};
 use greenloop::net::TcpStream;
 use greenloop::server::StreamServer;
 use greenloop::tls::{ClientConfig, TlsStream};
 use greenloop::{join_all, sleep, spawn, timeout};
-use net_support::{Flag, LONG, PROMPT, SHORT, in_a_child, ms, spawn_parked};
+use net_support::{Flag, LONG, PROMPT, in_a_child, ms};
 use tls_support::{authority, client, server};
 
 fn connect(address: SocketAddr) -> TlsStream<TcpStream> {
@@ -73,7 +74,8 @@ fn a_handshake_that_fails_in_a_server_is_reported_once() {
 // A client that says nothing does not keep its place.
 #[test]
 fn a_client_that_stalls_in_the_handshake_is_dropped() {
-    let config = server().handshake_timeout(SHORT);
+    // Long enough for the client that does speak, on a busy machine.
+    let config = server().handshake_timeout(ms(1_000));
     let server = StreamServer::bind("127.0.0.1:0")
         .unwrap()
         .max_connections(1)
@@ -149,18 +151,28 @@ fn clients_are_told_which_protocol_is_spoken() {
 // With the end said, as far as the connection is between two requests.
 #[test]
 fn a_server_that_stops_ends_idle_connections_and_finishes_requests() {
+    let begun = Event::new();
+    let app = {
+        let begun = begun.clone();
+        move |request: &mut Request<'_>| {
+            if request.path() == "/slow" {
+                begun.set();
+            }
+            app(request)
+        }
+    };
     let server = http::Server::bind("127.0.0.1:0").unwrap().tls(server()).start(app).unwrap();
     let address = server.local_addr().unwrap();
     let mut idle = connect(address);
     idle.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let mut idle = BufReader::new(idle);
     response(&mut idle);
-    let busy = spawn_parked(move || {
+    let busy = spawn(move || {
         let mut stream = connect(address);
         stream.write_all(b"GET /slow HTTP/1.1\r\n\r\n").unwrap();
         io::read_to_string(stream)
     });
-    sleep(ms(20));
+    begun.wait();
     let start = Instant::now();
     server.stop(LONG);
     assert!(start.elapsed() < PROMPT);
