@@ -26,9 +26,10 @@ fn main() -> std::io::Result<()> {
         "timers" => timers(arguments.number(1, 100_000), arguments.number(2, 1000)),
         "timeouts" => timeouts(arguments.number(1, 10_000_000)),
         "echo" => echo(arguments.port())?,
+        "workers" => workers(arguments.port(), arguments.number(2, 2))?,
         "http" => http(arguments.port())?,
         "stream" => stream(arguments.port())?,
-        _ => fail("commands: switch spawn idle chan pingpong timers timeouts echo http stream"),
+        _ => fail("commands: switch spawn idle chan pingpong timers timeouts echo workers http stream"),
     }
     Ok(())
 }
@@ -140,17 +141,28 @@ fn timeouts(count: u64) {
 
 fn echo(port: u16) -> std::io::Result<()> {
     sockets::raise_file_limit();
-    let server = StreamServer::bind(("127.0.0.1", port))?.handle(|mut socket: TcpStream, _| {
-        socket.set_nodelay(true)?;
-        let mut buffer = [0; ECHO_BUFFER];
-        loop {
-            match socket.read(&mut buffer)? {
-                0 => return Ok::<_, std::io::Error>(()),
-                count => socket.write_all(&buffer[..count])?,
-            }
+    StreamServer::bind(("127.0.0.1", port))?.handle(echo_one).serve_forever()
+}
+
+/// The same on several threads.
+fn workers(port: u16, count: u64) -> std::io::Result<()> {
+    sockets::raise_file_limit();
+    greenloop::server::workers(("127.0.0.1", port), count as usize, |worker| {
+        worker.serve(&StreamServer::from_listener(worker.listener()?)?.handle(echo_one))
+    })?
+    .join()?;
+    Ok(())
+}
+
+fn echo_one(mut socket: TcpStream, _: std::net::SocketAddr) -> std::io::Result<()> {
+    socket.set_nodelay(true)?;
+    let mut buffer = [0; ECHO_BUFFER];
+    loop {
+        match socket.read(&mut buffer)? {
+            0 => return Ok(()),
+            count => socket.write_all(&buffer[..count])?,
         }
-    });
-    server.serve_forever()
+    }
 }
 
 fn http(port: u16) -> std::io::Result<()> {
