@@ -193,3 +193,44 @@ fn a_request_without_tls_gets_no_page() {
     assert!(!answer.windows(5).any(|window| window == b"Hello"));
     server.stop(LONG);
 }
+
+#[test]
+fn a_handler_is_told_of_the_handshake() {
+    let app = |request: &mut http::Request<'_>| match request.tls() {
+        Some(tls) => {
+            format!("{:?} {:?}", tls.server_name(), tls.alpn_protocol().map(String::from_utf8_lossy))
+        }
+        None => "in the clear".to_string(),
+    };
+    let running = http::Server::bind("127.0.0.1:0").unwrap().tls(server()).start(app).unwrap();
+    let config = ClientConfig::builder().roots(authority().roots()).alpn(["http/1.1"]).build().unwrap();
+    let socket = TcpStream::connect(running.local_addr().unwrap()).unwrap();
+    let mut stream = BufReader::new(config.connect("localhost", socket).unwrap());
+    stream.get_mut().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(response(&mut stream).1, b"Some(\"localhost\") Some(\"http/1.1\")");
+    running.stop(LONG);
+    let plain = http::Server::bind("127.0.0.1:0").unwrap().start(app).unwrap();
+    let mut stream = BufReader::new(TcpStream::connect(plain.local_addr().unwrap()).unwrap());
+    stream.get_mut().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(response(&mut stream).1, b"in the clear");
+    plain.stop(LONG);
+}
+
+#[test]
+fn a_unix_socket_can_speak_https() {
+    use greenloop::net::{UnixListener, UnixStream};
+    let path = std::env::temp_dir().join(format!("greenloop-https-{}.sock", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).unwrap();
+    let running = http::Server::from_listener(listener).unwrap().tls(server()).start(app).unwrap();
+    let config = ClientConfig::builder().roots(authority().roots()).build().unwrap();
+    let stream = config.connect("localhost", UnixStream::connect(&path).unwrap()).unwrap();
+    let mut stream = BufReader::new(stream);
+    for _ in 0..2 {
+        stream.get_mut().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        assert_eq!(response(&mut stream).1, b"Hello, World!");
+    }
+    running.stop(LONG);
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+    std::fs::remove_file(&path).unwrap();
+}

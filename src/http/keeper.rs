@@ -9,6 +9,7 @@ use super::desk::Desk;
 use super::io::{Io, quiet};
 use super::response::Handler;
 use super::server::Socket;
+use super::stream::Stream;
 use super::transport::Transport;
 use crate::greenlet::rounds::{self, Round};
 use crate::io::Resting;
@@ -24,20 +25,20 @@ pub(super) struct Service<H> {
 }
 
 /// Lets the running greenlet, when its own function has returned, serve the connection until it ends.
-pub(super) fn keep<H: Handler + 'static>(socket: Socket, service: Rc<Service<H>>) {
+pub(super) fn keep<S: Stream, H: Handler + 'static>(socket: Socket<S>, service: Rc<Service<H>>) {
     let mut keeper = Keeper { socket: Some(socket), service, served: 0, resting: None };
     rounds::follow(move |woken| keeper.round(woken));
 }
 
-struct Keeper<H> {
+struct Keeper<S: Stream, H> {
     /// Always there between two rounds.
-    socket: Option<Socket>,
+    socket: Option<Socket<S>>,
     service: Rc<Service<H>>,
     served: u64,
     resting: Option<Resting>,
 }
 
-impl<H: Handler> Keeper<H> {
+impl<S: Stream, H: Handler> Keeper<S, H> {
     fn round(&mut self, woken: Option<Woken>) -> Round {
         self.resting = None;
         let Some(socket) = self.socket.take() else { return Round::Over };
@@ -45,7 +46,7 @@ impl<H: Handler> Keeper<H> {
         if woken == Some(Woken::TimedOut) {
             return Round::Over;
         }
-        let peer = socket.peer;
+        let peer = socket.peer.clone();
         self.serve(socket).unwrap_or_else(|error| {
             quiet(Err(error)).conclude(&peer);
             Round::Over
@@ -53,8 +54,8 @@ impl<H: Handler> Keeper<H> {
     }
 
     /// Serves what is there.
-    fn serve(&mut self, socket: Socket) -> io::Result<Round> {
-        let peer = Some(socket.peer);
+    fn serve(&mut self, socket: Socket<S>) -> io::Result<Round> {
+        let peer = socket.peer_addr();
         let Desk { buffers, mut head } = Desk::take();
         let mut io = Io::new(socket, buffers);
         let mut connection = Connection {
@@ -75,7 +76,7 @@ impl<H: Handler> Keeper<H> {
         match paused? {
             Paused::Over => Ok(Round::Over),
             Paused::Idle(timeout) => {
-                let (resting, reason) = socket.stream.rest_until_readable()?;
+                let (resting, reason) = socket.stream.rest()?;
                 socket.set_idle(true);
                 self.resting = Some(resting);
                 self.socket = Some(socket);

@@ -19,7 +19,7 @@
 //! # Layers
 //!
 //! ```text
-//!   server, secure, keeper                   the library's sockets, TLS, greenlets that rest between requests
+//!   server, stream, secure, keeper           the library's sockets, TLS, greenlets that rest between requests
 //!   connection, deliver, request_body        the exchange, over any `Transport`
 //!   io, desk                                 buffers: output before input, one read per wake-up
 //!   file, static_files, sse, pairs           responses and requests of certain kinds
@@ -64,6 +64,7 @@ mod secure;
 mod server;
 pub mod sse;
 mod static_files;
+mod stream;
 mod testing;
 mod transport;
 

@@ -9,13 +9,17 @@ use super::connection::serve_connection;
 use super::keeper::Service;
 use super::response::Handler;
 use super::server::Socket;
+use super::stream::Stream;
 use super::transport::{TlsInfo, Transport};
-use crate::net::TcpStream;
 use crate::tls::{ServerConfig, TlsStream};
 
 /// Shakes hands and serves the connection until it ends.
-pub(super) fn serve<H: Handler>(tls: &ServerConfig, socket: Socket, service: &Service<H>) -> io::Result<()> {
-    let stream = Rc::new(tls.accept(socket.stream.try_clone()?)?);
+pub(super) fn serve<S: Stream, H: Handler>(
+    tls: &ServerConfig,
+    socket: Socket<S>,
+    service: &Service<H>,
+) -> io::Result<()> {
+    let stream = Rc::new(tls.accept(socket.stream.another_handle()?)?);
     let served =
         serve_connection(Secure { stream: stream.clone(), socket }, &service.handler, &service.config);
     // All has been said, so a failure here is that of the client.
@@ -24,18 +28,18 @@ pub(super) fn serve<H: Handler>(tls: &ServerConfig, socket: Socket, service: &Se
 }
 
 /// A TLS stream, and the socket below it as the server knows it.
-struct Secure {
-    stream: Rc<TlsStream<TcpStream>>,
-    socket: Socket,
+struct Secure<S: Stream> {
+    stream: Rc<TlsStream<S>>,
+    socket: Socket<S>,
 }
 
-impl Read for Secure {
+impl<S: Stream> Read for Secure<S> {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
         (&*self.stream).read(place)
     }
 }
 
-impl Write for Secure {
+impl<S: Stream> Write for Secure<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         (&*self.stream).write(bytes)
     }
@@ -49,7 +53,7 @@ impl Write for Secure {
     }
 }
 
-impl Transport for Secure {
+impl<S: Stream> Transport for Secure<S> {
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.socket.set_read_timeout(timeout)
     }

@@ -1,13 +1,14 @@
-//! The HTTP server: [`StreamServer`] with an HTTP connection in each greenlet. The only file of this module
-//! that knows the library's sockets.
+//! The HTTP server: [`StreamServer`] with an HTTP connection in each greenlet. With `stream.rs` the only file of this module that knows
+//! the library's sockets.
 
 use super::config::Config;
 use super::keeper::{Service, keep};
 use super::limits::Limits;
 use super::response::Handler;
+use super::stream::Stream;
 use super::transport::Transport;
-use crate::net::TcpStream;
-use crate::server::{Builder, Serve, StreamServer, ToListenAddrs};
+use crate::net::{TcpListener, TcpStream};
+use crate::server::{Builder, Listener, Serve, StreamServer, ToListenAddrs};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -16,7 +17,8 @@ use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// An HTTP server that is bound to its address and not yet running.
+/// An HTTP server that is bound to its address and not yet running: for TCP, or on another [`Listener`] whose streams are
+/// sockets.
 ///
 /// ```no_run
 /// use greenloop::http::{Request, Server};
@@ -26,8 +28,8 @@ use std::time::Duration;
 /// # }
 /// ```
 #[must_use = "a server runs when `serve` or `start` is called"]
-pub struct Server {
-    builder: Builder,
+pub struct Server<L: Listener = TcpListener> {
+    builder: Builder<L>,
     config: Config,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::ServerConfig>,
@@ -43,6 +45,44 @@ impl Server {
     pub fn bind(addr: impl ToListenAddrs) -> io::Result<Server> {
         Ok(Server::from_builder(StreamServer::bind(addr)?))
     }
+}
+
+#[allow(
+    private_bounds,
+    reason = "the sockets of `net` are such, and nobody else can rest between two requests"
+)]
+impl<L: Listener> Server<L>
+where
+    L::Stream: Stream<Peer = L::Addr>,
+{
+    /// A server on a listener that exists already, for TCP or of Unix sockets. To be reached at several, start several servers with the
+    /// same handler:
+    ///
+    /// ```
+    /// use greenloop::http::{Handler, Request, Server};
+    /// use greenloop::net::{TcpListener, UnixListener};
+    /// use std::{rc::Rc, time::Duration};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("greenloop-http-{}", std::process::id()));
+    /// let app = Rc::new(|request: &mut Request<'_>| format!("hello, {:?}", request.peer_addr()));
+    /// let (local, public) = (app.clone(), app);
+    /// let local = Server::from_listener(UnixListener::bind(&path)?)?
+    ///     .start(move |request: &mut Request<'_>| local.handle(request))?;
+    /// let public = Server::from_listener(TcpListener::bind("127.0.0.1:0")?)?
+    ///     .start(move |request: &mut Request<'_>| public.handle(request))?;
+    /// local.stop(Duration::from_secs(1));
+    /// public.stop(Duration::from_secs(1));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the listener does not know its address.
+    pub fn from_listener(listener: L) -> io::Result<Server<L>> {
+        Ok(Server::from_builder(StreamServer::from_listener(listener)?))
+    }
 
     /// A server with the socket and the settings of a stream server's builder: on a listener that exists already, with
     /// options of the socket, in a pool.
@@ -57,7 +97,7 @@ impl Server {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn from_builder(builder: Builder) -> Server {
+    pub fn from_builder(builder: Builder<L>) -> Server<L> {
         Server {
             builder,
             config: Config::default(),
@@ -80,25 +120,25 @@ impl Server {
     /// # }
     /// ```
     #[cfg(feature = "tls")]
-    pub fn tls(mut self, config: crate::tls::ServerConfig) -> Server {
+    pub fn tls(mut self, config: crate::tls::ServerConfig) -> Server<L> {
         self.tls = Some(config.with_default_alpn(b"http/1.1"));
         self
     }
 
     /// Sets what a connection may cost.
-    pub fn limits(mut self, limits: Limits) -> Server {
+    pub fn limits(mut self, limits: Limits) -> Server<L> {
         self.config = self.config.limits(limits);
         self
     }
 
     /// Has failures of the handler reported to `report`: see [`Config::on_error`].
-    pub fn on_error(mut self, report: impl Fn(&str) + 'static) -> Server {
+    pub fn on_error(mut self, report: impl Fn(&str) + 'static) -> Server<L> {
         self.config = self.config.on_error(report);
         self
     }
 
     /// Bounds the connections served at a time. More wait in the backlog of the listening socket.
-    pub fn max_connections(mut self, most: usize) -> Server {
+    pub fn max_connections(mut self, most: usize) -> Server<L> {
         self.builder = self.builder.max_connections(most);
         self
     }
@@ -107,7 +147,7 @@ impl Server {
     ///
     /// # Errors
     /// Those of `getsockname`.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub fn local_addr(&self) -> io::Result<L::Addr> {
         self.builder.local_addr()
     }
 
@@ -139,14 +179,13 @@ impl Server {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn start(self, handler: impl Handler + 'static) -> io::Result<RunningServer> {
-        let gate = Rc::new(Gate::default());
+    pub fn start(self, handler: impl Handler + 'static) -> io::Result<RunningServer<L>> {
+        let gate = Rc::new(Gate::new());
         let service = Rc::new(Service { handler, config: self.config });
         let server = self.builder.handle({
             let gate = gate.clone();
             move |stream, peer| -> io::Result<()> {
-                // Responses are gathered here: nothing is gained by waiting for more.
-                stream.set_nodelay(true)?;
+                stream.prepare()?;
                 let socket = Socket { stream, peer, gate: gate.clone(), place: Cell::new(None) };
                 #[cfg(feature = "tls")]
                 if let Some(tls) = &self.tls {
@@ -161,21 +200,27 @@ impl Server {
     }
 }
 
-impl fmt::Debug for Server {
+impl<L: Listener> fmt::Debug for Server<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("addr", &self.local_addr().ok()).field("config", &self.config).finish()
+        f.debug_struct("Server")
+            .field("addr", &self.builder.local_addr().ok())
+            .field("config", &self.config)
+            .finish()
     }
 }
 
 /// An HTTP server that runs in the background. A handle: clones stand for the same server, which goes on when
 /// all are dropped.
-#[derive(Clone)]
-pub struct RunningServer {
-    server: StreamServer,
-    gate: Rc<Gate>,
+pub struct RunningServer<L: Listener = TcpListener> {
+    server: StreamServer<L>,
+    gate: Rc<Gate<L::Stream>>,
 }
 
-impl RunningServer {
+#[allow(private_bounds, reason = "as those of `Server`")]
+impl<L: Listener> RunningServer<L>
+where
+    L::Stream: Stream,
+{
     /// Waits until the server is stopped.
     ///
     /// **Switches**: yes.
@@ -200,12 +245,16 @@ impl RunningServer {
     ///
     /// # Errors
     /// Those of `getsockname`.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub fn local_addr(&self) -> io::Result<L::Addr> {
         self.server.local_addr()
     }
 }
 
-impl Serve for RunningServer {
+#[allow(private_bounds, reason = "as those of `Server`")]
+impl<L: Listener> Serve for RunningServer<L>
+where
+    L::Stream: Stream,
+{
     /// It has been.
     fn start(&self) -> io::Result<()> {
         self.server.start()
@@ -220,52 +269,63 @@ impl Serve for RunningServer {
     }
 }
 
-impl fmt::Debug for RunningServer {
+impl<L: Listener> Clone for RunningServer<L> {
+    fn clone(&self) -> RunningServer<L> {
+        RunningServer { server: self.server.clone(), gate: self.gate.clone() }
+    }
+}
+
+impl<L: Listener> fmt::Debug for RunningServer<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningServer").field("addr", &self.local_addr().ok()).finish()
+        f.debug_struct("RunningServer").field("addr", &self.server.local_addr().ok()).finish()
     }
 }
 
 /// Knows which connections of a server are between two requests.
-#[derive(Default)]
-struct Gate {
+struct Gate<S> {
     is_closed: Cell<bool>,
-    idle: RefCell<Slab<TcpStream>>,
+    idle: RefCell<Slab<S>>,
 }
 
-impl Gate {
+impl<S> Gate<S> {
+    fn new() -> Gate<S> {
+        Gate { is_closed: Cell::new(false), idle: RefCell::new(Slab::new()) }
+    }
+}
+
+impl<S: Stream> Gate<S> {
     /// Ends the waits of idle connections: they read the end of the stream.
     fn close(&self) {
         self.is_closed.set(true);
         for (_, stream) in self.idle.borrow().iter() {
             // Fails only if the connection is broken, and then it ends as well.
-            let _ = stream.shutdown(Shutdown::Read);
+            let _ = stream.end(Shutdown::Read);
         }
     }
 }
 
 /// A socket with the address it was accepted from, so that nobody asks the system again.
-pub(super) struct Socket {
-    pub(super) stream: TcpStream,
-    pub(super) peer: SocketAddr,
-    gate: Rc<Gate>,
+pub(super) struct Socket<S: Stream = TcpStream> {
+    pub(super) stream: S,
+    pub(super) peer: S::Peer,
+    gate: Rc<Gate<S>>,
     /// Where it stands among the idle ones.
     place: Cell<Option<usize>>,
 }
 
-impl Drop for Socket {
+impl<S: Stream> Drop for Socket<S> {
     fn drop(&mut self) {
         self.set_idle(false);
     }
 }
 
-impl Read for Socket {
+impl<S: Stream> Read for Socket<S> {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
         self.stream.read(place)
     }
 }
 
-impl Write for Socket {
+impl<S: Stream> Write for Socket<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.write(bytes)
     }
@@ -279,28 +339,28 @@ impl Write for Socket {
     }
 }
 
-impl Transport for Socket {
+impl<S: Stream> Transport for Socket<S> {
     fn try_read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        self.stream.try_read(place)
+        self.stream.read_without_waiting(place)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.set_read_timeout(timeout)
+        self.stream.limit_reads(timeout)
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.set_write_timeout(timeout)
+        self.stream.limit_writes(timeout)
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        self.stream.end(Shutdown::Write)
     }
 
     fn set_idle(&self, is_idle: bool) {
         let mut idle = self.gate.idle.borrow_mut();
         match (is_idle, self.place.get()) {
             (true, None) => {
-                let stream = self.stream.try_clone();
+                let stream = self.stream.another_handle();
                 self.place.set(stream.ok().map(|stream| idle.insert(stream)));
             }
             (false, Some(place)) => {
@@ -316,6 +376,6 @@ impl Transport for Socket {
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {
-        Some(self.peer)
+        S::address(&self.peer)
     }
 }

@@ -42,6 +42,18 @@ pub struct UnixStream {
 }
 
 impl UnixStream {
+    /// Reads what is there, and does not wait.
+    #[cfg(feature = "http")]
+    pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.try_read(buf)
+    }
+
+    /// Has the running greenlet woken when there is something to read, see `greenlet/rounds.rs`.
+    #[cfg(feature = "http")]
+    pub(crate) fn rest_until_readable(&self) -> io::Result<(crate::io::Resting, crate::hub::Reason)> {
+        self.inner.rest_until_readable()
+    }
+
     /// Connects to the socket at this path.
     ///
     /// **Switches**: if the listener's queue is full. The system does not say when there is room again: it is asked again and
