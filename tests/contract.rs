@@ -73,9 +73,7 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Meaningless, "FI09", "a pipe is not `Seek`"),
     (Kind::Decided, "TL02", "there is no non-blocking mode; a write with a limit ends with `TimedOut` (`tests/tls.rs`)"),
     (Kind::Meaningless, "SV12", "no handler runs in the loop: each has a greenlet, and may block"),
-    (Kind::Absent, "WS10 WS48", "a test"),
     (Kind::Decided, "WS55", "a go-ahead carries no headers of the handler, as in gevent today"),
-    (Kind::Absent, "WS64", "a test"),
     (Kind::Absent, "WS66 WS67", "upgrades"),
     (Kind::Absent, "WS78 WS79", "an access log"),
 ];

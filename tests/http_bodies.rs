@@ -173,6 +173,24 @@ mod writers {
     }
 }
 
+mod bytes {
+    use super::*;
+
+    #[test]
+    fn bytes_that_the_handler_has_changed_are_sent_as_they_are_then() {
+        // WS10
+        let app = |_: &mut Request<'_>| {
+            let mut bytes = b"hello world".to_vec();
+            bytes[0] = b'j';
+            bytes.truncate(5);
+            bytes
+        };
+        let answer = talk(GET, &app).response();
+        assert_eq!((answer.text(), answer.header("content-length")), ("jello", Some("5")));
+        assert!(answer.chunks.is_none());
+    }
+}
+
 mod readers {
     use super::*;
 
@@ -433,6 +451,24 @@ mod requests {
                 answer.status == 400 && answer.closes() && outcome.reports.is_empty(),
                 "{rest:.40}: {answer:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_read_never_goes_past_the_length() {
+        // WS48
+        for size in [2, 10, 10_000] {
+            let app = |request: &mut Request<'_>| {
+                let mut place = vec![0; size];
+                let count = request.body().read(&mut place)?;
+                assert_eq!(request.body().read(&mut place[count..])?, 0);
+                place.truncate(count);
+                Ok(place)
+            };
+            let post = "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n12";
+            let outcome = talk([post, post].concat(), &app);
+            assert!(outcome.responses().iter().all(|answer| answer.text() == "12"), "{size}");
+            assert_eq!(outcome.statuses(), [200, 200]);
         }
     }
 

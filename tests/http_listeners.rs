@@ -3,13 +3,15 @@
 
 mod net_support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use greenloop::http::{Handler, Request, RunningServer, Server};
+use greenloop::http::{Config, Handler, Request, RunningServer, Server, Transport, serve_connection};
 use greenloop::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use greenloop::server::StreamServer;
 use greenloop::{sleep, spawn, yield_now};
 use net_support::{Flag, LONG, PROMPT, ms};
 
@@ -122,4 +124,74 @@ fn several_listeners_share_a_handler() {
     assert_eq!(tcp.join().unwrap(), "/slow for Some(127.0.0.1)");
     local.stop(Duration::from_secs(1));
     public.stop(Duration::from_secs(1));
+}
+
+/// A socket as a transport.
+struct Plain(TcpStream);
+
+impl Read for Plain {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        self.0.read(place)
+    }
+}
+
+impl Write for Plain {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Transport for Plain {
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_write_timeout(timeout)
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        self.0.peer_addr().ok()
+    }
+}
+
+// WS64: whoever wants to look at the first bytes does so before the connection is one of HTTP.
+#[test]
+fn another_protocol_can_share_the_port() {
+    const PROBE: &[u8] = b"<policy-file-request/>";
+    let server = StreamServer::bind("127.0.0.1:0").unwrap().handle(|mut stream, _| {
+        let mut first = [0; 1];
+        if stream.peek(&mut first)? == 1 && first == *b"<" {
+            let mut probe = [0; PROBE.len()];
+            stream.read_exact(&mut probe)?;
+            return if probe == PROBE { stream.write_all(b"<all-are-welcome/>\0") } else { Ok(()) };
+        }
+        serve_connection(Plain(stream), &app, &Config::new())
+    });
+    server.start().unwrap();
+    let connect = || {
+        let stream = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(PROMPT)).unwrap();
+        BufReader::new(stream)
+    };
+    let tell = |probe: &[u8]| {
+        let mut client = connect();
+        client.get_mut().write_all(probe).unwrap();
+        io::read_to_string(&mut client).unwrap()
+    };
+    assert_eq!(tell(PROBE), "<all-are-welcome/>\0");
+    assert_eq!(tell(b"<policy-file-request?>"), "");
+    let mut client = connect();
+    assert_eq!(get(&mut client, "/a"), "/a for Some(127.0.0.1)");
+    assert_eq!(get(&mut client, "/b"), "/b for Some(127.0.0.1)");
+    drop(client);
+    server.stop(LONG);
 }
