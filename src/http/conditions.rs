@@ -136,6 +136,7 @@ fn date(request: &Request<'_>, name: &str) -> Option<SystemTime> {
 mod tests {
     use super::*;
     use crate::http::{StatusCode, exchange};
+    use proptest::prelude::*;
     use std::cell::Cell;
 
     /// The verdict for a thing of 16 bytes that was changed at the second 784111777.
@@ -220,5 +221,18 @@ mod tests {
         assert_eq!(judge_at(now, "GET", &format!("If-Match: {TAG}\r\n")), Verdict::Failed);
         assert_eq!(judge_at(now, "GET", &format!("If-Range: {TAG}\r\n")), Verdict::SendWhole);
         assert_eq!(judge_at(now, "GET", &format!("If-Range: {SAME}\r\n")), Verdict::SendWhole);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_client_asks_gets_a_verdict(
+            names in prop::collection::vec(0_usize..5, 0..4),
+            values in prop::collection::vec("[W/\"*, a-z0-9:-]{0,20}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT", 4),
+        ) {
+            const NAMES: [&str; 5] = ["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"];
+            let fields = names.iter().zip(&values).map(|(&name, value)| format!("{}: {value}\r\n", NAMES[name]));
+            let verdict = judge_at(SETTLED, "GET", &fields.collect::<String>());
+            prop_assert!(verdict != Verdict::Send || !names.contains(&0) || values.iter().any(|v| v.contains('*')));
+        }
     }
 }
