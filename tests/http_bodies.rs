@@ -159,6 +159,53 @@ mod writers {
         assert!(!has_run.get());
     }
 
+    /// Sets a flag when it is dropped.
+    struct OnDrop(Rc<Cell<bool>>);
+
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+
+    #[test]
+    fn a_kill_and_a_timeout_unwind_the_writer_and_say_no_more() {
+        // WS95
+        let run = |is_killed: bool| {
+            let (client, dropped) = (Client::sending(GET), Rc::new(Cell::new(false)));
+            let connection = spawn({
+                let (client, dropped) = (client.clone(), dropped.clone());
+                move || {
+                    let app = |_: &mut Request<'_>| {
+                        let guard = OnDrop(dropped.clone());
+                        Body::writer(move |out| {
+                            let _guard = guard;
+                            out.write_all(b"first")?;
+                            sleep(Duration::from_secs(3600));
+                            Ok(out.write_all(b"second")?)
+                        })
+                    };
+                    let limit = Duration::from_secs(if is_killed { 3600 } else { 0 });
+                    timeout(limit, || serve(&client, Limits::default(), &app).reports)
+                }
+            });
+            while !client.output().ends_with(b"first\r\n") {
+                yield_now();
+            }
+            if is_killed {
+                connection.kill();
+            }
+            let outcome = connection.join();
+            assert!(dropped.get() && client.output().ends_with(b"first\r\n"));
+            match is_killed {
+                true => assert!(outcome.unwrap_err().is_killed()),
+                false => assert!(outcome.unwrap().is_err()),
+            }
+        };
+        run(true);
+        run(false);
+    }
+
     #[test]
     fn a_panic_of_the_writer_cuts_the_response() {
         // WS70

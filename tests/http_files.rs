@@ -4,6 +4,7 @@
 mod http_support;
 
 use greenloop::http::{self, IntoResponse, Request, Response, StaticFiles};
+use greenloop::{spawn, yield_now};
 use http_support::{Answer, answers, talk};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -160,6 +161,26 @@ mod one_file {
         };
         let outcome = talk("GET / HTTP/1.1\r\n\r\n", &app);
         assert!(!outcome.response().is_whole && outcome.reports[0].contains("8 bytes shorter"));
+    }
+
+    #[test]
+    fn a_kill_at_any_step_of_a_file_ends_the_connection() {
+        // WS95
+        let folder = Folder::new("killed");
+        let path = folder.file("a.bin", vec![7; 1 << 20]);
+        for turns in 0..40 {
+            let path = path.clone();
+            let connection = spawn(move || {
+                let app = |request: &mut Request<'_>| Ok(Response::file(request, &path)?);
+                talk("GET / HTTP/1.1\r\n\r\n", &app)
+            });
+            (0..turns).for_each(|_| yield_now());
+            connection.kill();
+            match connection.join() {
+                Ok(outcome) => assert_eq!(outcome.response().body.len(), 1 << 20),
+                Err(error) => assert!(error.is_killed()),
+            }
+        }
     }
 
     #[test]
