@@ -40,7 +40,16 @@ impl Config {
     }
 
     pub(crate) fn report(&self, head: &Head, what: &str) {
-        let line = format!("{} {} {:?}: {what}", head.method(), head.target(), head.version());
+        self.report_line(&self.line(head), what);
+    }
+
+    /// The request line, for a report.
+    pub(crate) fn line(&self, head: &Head) -> String {
+        format!("{} {} {:?}", head.method(), head.target(), head.version())
+    }
+
+    pub(crate) fn report_line(&self, line: &str, what: &str) {
+        let line = format!("{line}: {what}");
         match &self.on_error {
             Some(report) => report(&line),
             None => eprintln!("greenloop::http: {line}"),

@@ -20,7 +20,7 @@ use super::config::Config;
 use super::deadline::Deadline;
 use super::deliver::{Delivering, Sent, rethrow_if_private};
 use super::desk::Desk;
-use super::encode::Reply;
+use super::encode::{self, Reply};
 use super::error::{HttpError, is_timeout};
 use super::framing::{BodyLength, Framing};
 use super::head::Head;
@@ -29,6 +29,7 @@ use super::request::Request;
 use super::request_body::RequestBody;
 use super::response::{Handler, Response};
 use super::transport::Transport;
+use super::upgrade::Taken;
 use crate::unwind;
 use ::http::{Method, Version};
 use std::io;
@@ -60,11 +61,28 @@ where
     let mut connection =
         Connection { io: &mut io, handler, config, peer, head: &mut head, served: 0, rests: false };
     let outcome = connection.run();
-    let (_, buffers) = io.into_parts();
+    let front = if let Ok(Paused::Taken(_)) = outcome { io.take_input() } else { Vec::new() };
+    let (_transport, buffers) = io.into_parts();
+    if let Ok(Paused::Taken(taken)) = outcome {
+        hand_over(taken, front, Desk { buffers, head }, config);
+        return Ok(());
+    }
     if buffers.are_empty() {
         Desk { buffers, head }.give();
     }
     quiet(outcome.map(drop))
+}
+
+/// Gives the desk back, and the connection to whom it belongs now. Returns when it has ended.
+pub(super) fn hand_over(taken: Taken, front: Vec<u8>, desk: Desk, config: &Config) {
+    let line = config.line(&desk.head);
+    desk.give();
+    let outcome = unwind::catch(|| taken.run(front, &config.limits));
+    match outcome {
+        Ok(Err(error)) if !error.is_peer_gone() => config.report_line(&line, &error.to_string()),
+        Ok(_) => {}
+        Err(payload) => rethrow_if_private(payload),
+    }
 }
 
 /// A handler of any kind behind one of known size.
@@ -92,6 +110,8 @@ pub(super) enum Paused {
     /// Nothing is there, in or out. The next request is to come within the time.
     Idle(Option<Duration>),
     Over,
+    /// The head of an upgrade has left.
+    Taken(Taken),
 }
 
 /// What came from the client.
@@ -109,6 +129,7 @@ enum After {
     Next,
     Close,
     Linger,
+    Give(Taken),
 }
 
 impl Connection<'_> {
@@ -129,6 +150,7 @@ impl Connection<'_> {
             match after {
                 After::Next => self.io.flush_if_large()?,
                 After::Close => return self.io.flush().map(|()| Paused::Over),
+                After::Give(taken) => return self.io.flush().map(|()| Paused::Taken(taken)),
                 After::Linger => {
                     self.io.linger(self.config.limits.linger_timeout, self.config.limits.max_linger);
                     return Ok(Paused::Over);
@@ -207,6 +229,7 @@ impl Connection<'_> {
         let body = RequestBody::new(io, framing, limits);
         let mut request = Request::new(head, body, self.peer);
         let handled = unwind::catch(|| self.handler.handle(&mut request));
+        let handled = handled.map(|response| response.checked_against(&request));
         let mut body = request.into_body();
         let (response, is_sound) = settle(handled, body.failure(), head, config);
         if body.io().is_broken() {
@@ -217,6 +240,9 @@ impl Connection<'_> {
             && !body.io().transport().is_stopping()
             && limits.max_requests.is_none_or(|most| self.served < most)
             && body.may_be_skipped(limits.max_discard);
+        if response.take_over.is_some() {
+            return give_away(response, body, head, config);
+        }
         let reply = Reply {
             is_head: *head.method() == Method::HEAD,
             is_http_11: head.version() == Version::HTTP_11,
@@ -258,6 +284,37 @@ fn settle(
         (Err(payload), _) => {
             rethrow_if_private(payload);
             (unreported_failure(), false)
+        }
+    }
+}
+
+/// Sends the head behind which the connection is somebody else's, when the request has been read to its end.
+fn give_away(
+    mut response: Response,
+    mut body: RequestBody<'_>,
+    head: &Head,
+    config: &Config,
+) -> io::Result<After> {
+    let most = config.limits.max_discard;
+    let taken = match (body.io().transport().share(), response.take_over.take()) {
+        _ if !body.may_be_skipped(most) || !body.skip(most)? => Err(describe(HttpError::BodyTooLarge)),
+        (Ok(stream), Some(take_over)) => Ok(Taken { stream, take_over }),
+        (Err(error), _) => {
+            config.report(head, &format!("the connection cannot be given away: {error}"));
+            Err(unreported_failure())
+        }
+        (_, None) => Err(unreported_failure()),
+    };
+    let io = body.io();
+    match taken {
+        Ok(taken) => {
+            encode::write_last_head(io.out(), &response);
+            Ok(After::Give(taken))
+        }
+        Err(refusal) => {
+            let reply = Reply { is_head: false, is_http_11: true, keep_alive: false };
+            Delivering { io, head, config, reply }.send(refusal)?;
+            Ok(After::Linger)
         }
     }
 }

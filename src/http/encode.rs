@@ -124,9 +124,34 @@ pub(crate) fn write_head(out: &mut Vec<u8>, response: &Response, delivery: Deliv
         }
     }
     match (reply.keep_alive, reply.is_http_11) {
+        // A 426 says what it would like to hear, and that this concerns the connection.
+        (false, _) if headers.contains_key(header::UPGRADE) => {
+            out.extend_from_slice(b"Connection: close, upgrade\r\n");
+        }
+        (true, true) if headers.contains_key(header::UPGRADE) => {
+            out.extend_from_slice(b"Connection: upgrade\r\n");
+        }
         (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
         (true, false) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (true, true) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the head behind which the connection belongs to another protocol.
+pub(crate) fn write_last_head(out: &mut Vec<u8>, response: &Response) {
+    write_status(out, response.status);
+    write_own_fields(out, &response.headers);
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        write_field(out, b"Connection", b"upgrade");
+    }
+    match response.headers.get(header::DATE) {
+        Some(date) => write_field(out, b"Date", date.as_bytes()),
+        None => {
+            out.extend_from_slice(b"Date: ");
+            date::write_now(out);
+            out.extend_from_slice(b"\r\n");
+        }
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -140,6 +140,17 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Error {
     }
 }
 
+impl Error {
+    /// Does it only say that the peer is gone, or has not kept to the protocol?
+    pub(crate) fn is_peer_gone(&self) -> bool {
+        #[cfg(feature = "websocket")]
+        if self.0.is::<super::WebSocketError>() {
+            return true;
+        }
+        self.0.downcast_ref::<io::Error>().is_some_and(is_peer_gone)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;

@@ -126,6 +126,13 @@ impl<T: Transport + ?Sized> Io<T> {
         self.buffers.input.consume(count);
     }
 
+    /// Takes out what was read and not yet used.
+    pub(crate) fn take_input(&mut self) -> Vec<u8> {
+        let bytes = self.input().to_vec();
+        self.consume(bytes.len());
+        bytes
+    }
+
     /// Where output is gathered.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
         &mut self.buffers.out

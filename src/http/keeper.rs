@@ -4,7 +4,7 @@
 //! buffers, is there only from the arrival of a request until the last answer has left; see `greenlet/rounds.rs` and `desk.rs`.
 
 use super::config::Config;
-use super::connection::{Borrowed, Connection, Paused};
+use super::connection::{Borrowed, Connection, Paused, hand_over};
 use super::desk::Desk;
 use super::io::{Io, quiet};
 use super::response::Handler;
@@ -69,12 +69,18 @@ impl<S: Stream, H: Handler> Keeper<S, H> {
         };
         let paused = connection.run();
         self.served = connection.served;
+        let front = if let Ok(Paused::Taken(_)) = paused { io.take_input() } else { Vec::new() };
         let (socket, buffers) = io.into_parts();
+        if let Ok(Paused::Taken(taken)) = paused {
+            drop(socket);
+            hand_over(taken, front, Desk { buffers, head }, &self.service.config);
+            return Ok(Round::Over);
+        }
         if buffers.are_empty() {
             Desk { buffers, head }.give();
         }
         match paused? {
-            Paused::Over => Ok(Round::Over),
+            Paused::Over | Paused::Taken(_) => Ok(Round::Over),
             Paused::Idle(timeout) => {
                 let (resting, reason) = socket.stream.rest()?;
                 socket.set_idle(true);

@@ -42,6 +42,7 @@ mod date;
 mod deadline;
 mod deliver;
 mod desk;
+mod duplex_stream;
 mod encode;
 mod error;
 mod file;
@@ -67,9 +68,13 @@ mod static_files;
 mod stream;
 mod testing;
 mod transport;
+mod upgrade;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use self::config::Config;
 pub use self::connection::serve_connection;
+pub use self::duplex_stream::DuplexStream;
 pub use self::error::{Error, Result};
 pub use self::limits::Limits;
 pub use self::pairs::Pairs;
@@ -82,4 +87,7 @@ pub use self::server::{RunningServer, Server};
 pub use self::static_files::StaticFiles;
 pub use self::testing::exchange;
 pub use self::transport::{TlsInfo, Transport};
+pub use self::upgrade::{UpgradeOutcome, Upgraded};
+#[cfg(feature = "websocket")]
+pub use self::websocket::{Close, Message, Messages, WebSocket, WebSocketError, WebSocketOptions};
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};

@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::request::Request;
 use super::response_body::Body;
+use super::upgrade::TakeOver;
 use crate::queue::Queue;
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::fmt;
@@ -29,12 +30,14 @@ pub struct Response {
     pub(crate) body: Body,
     /// Why this is no response, to be reported.
     pub(crate) failure: Option<Box<str>>,
+    /// What gets the connection when the head has left.
+    pub(crate) take_over: Option<TakeOver>,
 }
 
 impl Response {
     /// A response with this status, without headers of its own and without a body.
     pub fn new(status: StatusCode) -> Response {
-        Response { status, headers: HeaderMap::new(), body: Body::empty(), failure: None }
+        Response { status, headers: HeaderMap::new(), body: Body::empty(), failure: None, take_over: None }
     }
 
     /// The answer to a failure of the handler: 500, with `report` for the server's eyes only.

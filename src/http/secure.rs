@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::connection::serve_connection;
+use super::duplex_stream::DuplexStream;
 use super::keeper::Service;
 use super::response::Handler;
 use super::server::Socket;
@@ -35,13 +36,13 @@ struct Secure<S: Stream> {
 
 impl<S: Stream> Read for Secure<S> {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        (&*self.stream).read(place)
+        self.stream.read(place)
     }
 }
 
 impl<S: Stream> Write for Secure<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.stream).write(bytes)
+        self.stream.write(bytes)
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -49,11 +50,67 @@ impl<S: Stream> Write for Secure<S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        (&*self.stream).flush()
+        self.stream.flush()
     }
 }
 
 impl<S: Stream> Transport for Secure<S> {
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.stream.shutdown_write()?;
+        Transport::shutdown_write(&self.socket)
+    }
+
+    fn set_idle(&self, is_idle: bool) {
+        Transport::set_idle(&self.socket, is_idle);
+    }
+
+    fn is_stopping(&self) -> bool {
+        Transport::is_stopping(&self.socket)
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        Some(self.socket.peer)
+    }
+
+    fn tls(&self) -> Option<TlsInfo<'_>> {
+        Some(TlsInfo::new(self.stream.server_name(), self.stream.alpn_protocol()))
+    }
+
+    fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
+        Ok(Rc::new(SecureShared { stream: self.stream.clone(), socket: self.socket.share()? }))
+    }
+}
+
+/// The same for greenlets that share it.
+struct SecureShared {
+    stream: Rc<TlsStream<TcpStream>>,
+    socket: Rc<dyn DuplexStream>,
+}
+
+impl DuplexStream for SecureShared {
+    #[track_caller]
+    fn read(&self, place: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(place)
+    }
+
+    #[track_caller]
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    #[track_caller]
+    fn flush(&self) -> io::Result<()> {
+        self.stream.flush()
+    }
+
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.socket.set_read_timeout(timeout)
     }
@@ -62,9 +119,14 @@ impl<S: Stream> Transport for Secure<S> {
         self.socket.set_write_timeout(timeout)
     }
 
+    #[track_caller]
     fn shutdown_write(&self) -> io::Result<()> {
         self.stream.shutdown_write()?;
         self.socket.shutdown_write()
+    }
+
+    fn shutdown(&self) -> io::Result<()> {
+        self.socket.shutdown()
     }
 
     fn set_idle(&self, is_idle: bool) {
@@ -77,9 +139,5 @@ impl<S: Stream> Transport for Secure<S> {
 
     fn peer_addr(&self) -> Option<SocketAddr> {
         self.socket.peer_addr()
-    }
-
-    fn tls(&self) -> Option<TlsInfo<'_>> {
-        Some(TlsInfo::new(self.stream.server_name(), self.stream.alpn_protocol()))
     }
 }

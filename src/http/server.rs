@@ -2,6 +2,7 @@
 //! the library's sockets.
 
 use super::config::Config;
+use super::duplex_stream::DuplexStream;
 use super::keeper::{Service, keep};
 use super::limits::Limits;
 use super::response::Handler;
@@ -315,7 +316,7 @@ pub(super) struct Socket<S: Stream = TcpStream> {
 
 impl<S: Stream> Drop for Socket<S> {
     fn drop(&mut self) {
-        self.set_idle(false);
+        Transport::set_idle(self, false);
     }
 }
 
@@ -377,5 +378,54 @@ impl<S: Stream> Transport for Socket<S> {
 
     fn peer_addr(&self) -> Option<SocketAddr> {
         S::address(&self.peer)
+    }
+
+    fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
+        let (stream, gate) = (self.stream.try_clone()?, self.gate.clone());
+        Ok(Rc::new(Socket { stream, peer: self.peer, gate, place: Cell::new(None) }))
+    }
+}
+
+impl DuplexStream for Socket {
+    #[track_caller]
+    fn read(&self, place: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(place)
+    }
+
+    #[track_caller]
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    fn shutdown(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Both)
+    }
+
+    fn set_idle(&self, is_idle: bool) {
+        Transport::set_idle(self, is_idle);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.gate.is_closed.get()
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        Some(self.peer)
     }
 }

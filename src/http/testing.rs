@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::connection::serve_connection;
+use super::duplex_stream::DuplexStream;
 use super::response::Handler;
 use super::transport::Transport;
 use std::cell::RefCell;
@@ -27,19 +28,21 @@ use std::time::Duration;
 /// ```
 pub fn exchange<H: Handler + ?Sized>(handler: &H, input: impl AsRef<[u8]>) -> Vec<u8> {
     let output = Rc::new(RefCell::new(Vec::new()));
-    let memory = Memory { input: io::Cursor::new(input.as_ref().to_vec()), output: output.clone() };
+    let input = Rc::new(RefCell::new(io::Cursor::new(input.as_ref().to_vec())));
+    let memory = Memory { input, output: output.clone() };
     serve_connection(memory, handler, &Config::default()).expect("memory does not fail");
     output.take()
 }
 
+#[derive(Clone)]
 struct Memory {
-    input: io::Cursor<Vec<u8>>,
+    input: Rc<RefCell<io::Cursor<Vec<u8>>>>,
     output: Rc<RefCell<Vec<u8>>>,
 }
 
 impl Read for Memory {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        self.input.read(place)
+        self.input.borrow_mut().read(place)
     }
 }
 
@@ -68,5 +71,39 @@ impl Transport for Memory {
 
     fn peer_addr(&self) -> Option<SocketAddr> {
         None
+    }
+
+    fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
+        Ok(Rc::new(self.clone()))
+    }
+}
+
+impl DuplexStream for Memory {
+    fn read(&self, place: &mut [u8]) -> io::Result<usize> {
+        self.input.borrow_mut().read(place)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.borrow_mut().write(bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! What the connection loop knows of the world: a byte stream with timeouts.
 
+use super::duplex_stream::DuplexStream;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A byte stream that carries one HTTP connection: a socket, a TLS session, a buffer in memory.
@@ -95,6 +97,19 @@ pub trait Transport: Read + Write {
 
     /// The address of the peer, if the transport has such a thing.
     fn peer_addr(&self) -> Option<SocketAddr>;
+
+    /// The same stream for greenlets that share it, for handlers that take the connection over
+    /// ([`Response::upgrade`](super::Response::upgrade)). A clone of a [`TcpStream`](crate::net::TcpStream) or
+    /// [`UnixStream`](crate::net::UnixStream) in an `Rc` will do. Unless this is written such handlers are answered with a reported 500.
+    ///
+    /// # Errors
+    /// Why it cannot be shared.
+    fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this transport cannot be taken over, as it does not implement `Transport::share`",
+        ))
+    }
 
     /// What the TLS handshake has told, if there was one.
     fn tls(&self) -> Option<TlsInfo<'_>> {

@@ -1,0 +1,96 @@
+//! How a WebSocket ends.
+
+use std::fmt;
+use std::io;
+
+use super::message::Close;
+
+/// Why a message could not be read or sent, or a connection not be made. Apart from misuse, which says so, it is the end of the connection:
+/// every later call says the same.
+///
+/// It becomes an [`io::Error`] by `?`.
+///
+/// ```
+/// use greenloop::http::WebSocket;
+///
+/// let error = WebSocket::connect("http://localhost/").unwrap_err();
+/// assert!(error.to_string().contains("ws://") && !error.is_closed());
+/// ```
+#[derive(Debug, Clone)]
+pub struct WebSocketError(pub(super) Kind);
+
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    Closed(Close),
+    /// The peer did wrong, and was told so with this code.
+    Fault(u16, String),
+    Io(io::ErrorKind, String),
+}
+
+impl WebSocketError {
+    pub(super) fn closed(code: u16, reason: &str) -> WebSocketError {
+        WebSocketError(Kind::Closed(Close { code, reason: reason.to_string() }))
+    }
+
+    pub(super) fn new(kind: io::ErrorKind, text: impl Into<String>) -> WebSocketError {
+        WebSocketError(Kind::Io(kind, text.into()))
+    }
+
+    /// Did one of the sides close the connection in the orderly way?
+    pub fn is_closed(&self) -> bool {
+        matches!(self.0, Kind::Closed(_))
+    }
+
+    /// What was said when the connection was closed.
+    pub fn close(&self) -> Option<&Close> {
+        match &self.0 {
+            Kind::Closed(close) => Some(close),
+            _ => None,
+        }
+    }
+
+    /// The code with which the connection was closed, also because the peer has broken the protocol: 1002 for malformed frames, 1007 for
+    /// text that is not UTF-8, 1009 for a message beyond the limit. None if it just broke.
+    pub fn code(&self) -> Option<u16> {
+        match &self.0 {
+            Kind::Closed(close) => Some(close.code),
+            Kind::Fault(code, _) => Some(*code),
+            Kind::Io(..) => None,
+        }
+    }
+
+    /// The kind of failure in the words of [`std::io`].
+    pub fn kind(&self) -> io::ErrorKind {
+        match &self.0 {
+            Kind::Closed(_) => io::ErrorKind::ConnectionAborted,
+            Kind::Fault(..) => io::ErrorKind::InvalidData,
+            Kind::Io(kind, _) => *kind,
+        }
+    }
+}
+
+impl fmt::Display for WebSocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Closed(close) => write!(f, "the WebSocket was closed: {close}"),
+            Kind::Fault(code, text) => {
+                write!(f, "the peer has broken the WebSocket protocol: {text} ({code})")
+            }
+            Kind::Io(_, text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for WebSocketError {}
+
+impl From<io::Error> for WebSocketError {
+    fn from(error: io::Error) -> WebSocketError {
+        WebSocketError::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<WebSocketError> for io::Error {
+    fn from(error: WebSocketError) -> io::Error {
+        io::Error::new(error.kind(), error)
+    }
+}

@@ -1,0 +1,255 @@
+//! The handle that users have.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use tungstenite::protocol::Role;
+
+use super::error::WebSocketError;
+use super::message::Message;
+use super::options::WebSocketOptions;
+use super::session::Session;
+use crate::http::request::Request;
+use crate::http::response::Response;
+use crate::http::upgrade::{UpgradeOutcome, Upgraded};
+
+/// A WebSocket (feature `websocket`), of a server or a client. A handle: clones stand for the same connection.
+///
+/// One greenlet reads, and any number send, at the same time; each message arrives whole. While a greenlet reads, pings are answered, a
+/// close is answered, and a peer that is silent is pinged and given up in the end ([`WebSocketOptions::ping_every`]). So keep reading,
+/// also where nothing is expected.
+///
+/// A kill or a timeout costs a reader nothing: the next read goes on. A message whose `send` was interrupted after it had begun is
+/// sent whole, with the next one.
+///
+/// Dropping the last handle closes the connection without a word; call [`close`](WebSocket::close) before, as the server does when
+/// the function given to `upgrade` returns.
+///
+/// ```
+/// use greenloop::http::{Request, Server, WebSocket};
+/// # use std::time::Duration;
+///
+/// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+///     WebSocket::upgrade(request, |socket| {
+///         for message in &socket {
+///             socket.send(message?)?;
+///         }
+///         Ok(())
+///     })
+/// })?;
+/// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+/// socket.send("hello")?;
+/// assert_eq!(socket.read()?.text(), Some("hello"));
+/// socket.close(1000, "bye")?;
+/// # server.stop(Duration::ZERO);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct WebSocket {
+    session: Rc<Session>,
+    protocol: Option<Rc<str>>,
+}
+
+impl WebSocket {
+    pub(super) fn new(
+        stream: Upgraded,
+        role: Role,
+        options: &WebSocketOptions,
+        protocol: Option<String>,
+    ) -> Result<WebSocket, WebSocketError> {
+        let session = Rc::new(Session::new(stream, role, &options.limits)?);
+        Ok(WebSocket { session, protocol: protocol.map(Into::into) })
+    }
+
+    /// The answer to a request that asks for a WebSocket. `talk` gets it when the answer has left, in the greenlet of the connection; when
+    /// it returns the WebSocket is closed in the orderly way.
+    ///
+    /// A request that asks wrongly is refused: 405 unless it is a GET, 426 if it does not ask for version 13, 400 if its key is malformed,
+    /// 403 if it comes from a page of another host (see [`WebSocketOptions::origins`]). `talk` does not run then.
+    ///
+    /// A server that is stopped ends a read with the code 1001 and gives `talk` the grace period, then kills it. A panic of `talk` is
+    /// closed with 1011, as is an error, which is reported unless it is the peer's.
+    ///
+    /// There is an example at [`WebSocket`].
+    pub fn upgrade<R: UpgradeOutcome>(
+        request: &Request<'_>,
+        talk: impl FnOnce(WebSocket) -> R + 'static,
+    ) -> Response {
+        WebSocketOptions::new().upgrade(request, talk)
+    }
+
+    /// Connects to a server: `ws://example.org/path`, or `wss://` with the feature `tls`.
+    ///
+    /// **Switches**: yes. A kill or a timeout meanwhile closes the connection.
+    ///
+    /// # Errors
+    /// That the URL is malformed; those of connecting; if the server refuses or does not speak WebSocket. The text names the URL.
+    ///
+    /// There is an example at [`WebSocket`].
+    #[track_caller]
+    pub fn connect(url: &str) -> Result<WebSocket, WebSocketError> {
+        WebSocketOptions::new().connect(url)
+    }
+
+    /// Waits for the next message. A stream of messages that are there already lets other greenlets run in between.
+    ///
+    /// **Switches**: when it has to wait. A kill or a timeout takes nothing.
+    ///
+    /// # Errors
+    /// How the connection has ended: [`is_closed`](WebSocketError::is_closed) if in the orderly way. That another greenlet reads.
+    ///
+    /// ```no_run
+    /// # use greenloop::http::{WebSocket, WebSocketError};
+    /// fn first_line(socket: &WebSocket) -> Result<Option<String>, WebSocketError> {
+    ///     match socket.read() {
+    ///         Ok(message) => Ok(message.text().map(str::to_string)),
+    ///         Err(end) if end.is_closed() => Ok(None),
+    ///         Err(error) => Err(error),
+    ///     }
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn read(&self) -> Result<Message, WebSocketError> {
+        self.session.read()
+    }
+
+    /// Sends a message: text from `&str` and `String`, bytes from `&[u8]` and `Vec<u8>`. Those who send at the same time take turns.
+    ///
+    /// **Switches**: when it has to wait for its turn, or for the peer. If it is interrupted before its turn, nothing was sent.
+    ///
+    /// # Errors
+    /// How the connection has ended.
+    ///
+    /// There is an example at [`WebSocket`].
+    #[track_caller]
+    pub fn send(&self, message: impl Into<Message>) -> Result<(), WebSocketError> {
+        self.session.send(message.into())
+    }
+
+    /// Sends a ping of up to 125 bytes. Its answer is not reported; that something comes is.
+    ///
+    /// **Switches**: as [`send`](WebSocket::send).
+    ///
+    /// # Errors
+    /// As for `send`; `InvalidInput` for more bytes.
+    ///
+    /// ```no_run
+    /// # let socket = greenloop::http::WebSocket::connect("ws://localhost/")?;
+    /// socket.ping(b"are you there?")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn ping(&self, payload: &[u8]) -> Result<(), WebSocketError> {
+        self.session.control(payload, true)
+    }
+
+    /// Sends a pong that nobody has asked for, of up to 125 bytes: a sign of life. Pings are answered without this.
+    ///
+    /// **Switches**: as [`send`](WebSocket::send).
+    ///
+    /// # Errors
+    /// As for `send`; `InvalidInput` for more bytes.
+    ///
+    /// ```no_run
+    /// # let socket = greenloop::http::WebSocket::connect("ws://localhost/")?;
+    /// socket.pong(b"")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn pong(&self, payload: &[u8]) -> Result<(), WebSocketError> {
+        self.session.control(payload, false)
+    }
+
+    /// Closes the connection in the orderly way: sends the code (1000 is the normal one, 1005 sends none) and the reason (up to 123 bytes,
+    /// the rest is cut off), and waits until the peer has answered. Messages that come meanwhile are thrown away, unless another
+    /// greenlet reads them. Nothing if it has ended already in the orderly way.
+    ///
+    /// **Switches**: yes, at most for [`WebSocketOptions::close_timeout`].
+    ///
+    /// # Errors
+    /// `InvalidInput` for a code that may not be sent; `TimedOut`; how the connection has ended otherwise.
+    ///
+    /// There is an example at [`WebSocket`].
+    #[track_caller]
+    pub fn close(&self, code: u16, reason: &str) -> Result<(), WebSocketError> {
+        let may_be_sent = matches!(code, 1000..=1003 | 1005 | 1007..=1014 | 3000..=4999);
+        if !may_be_sent {
+            let text = format!("{code} is no code to close with: 1000 is, and 3000 to 4999 for one's own");
+            return Err(WebSocketError::new(std::io::ErrorKind::InvalidInput, text));
+        }
+        self.session.close(code, reason)
+    }
+
+    /// How the connection has ended, if it has. **Switches**: no.
+    pub fn end(&self) -> Option<WebSocketError> {
+        self.session.end()
+    }
+
+    /// The messages until the end. A connection that ends otherwise than in the orderly way gives that error first.
+    ///
+    /// **Switches**: `next` does, as [`read`](WebSocket::read).
+    ///
+    /// ```no_run
+    /// # let socket = greenloop::http::WebSocket::connect("ws://localhost/")?;
+    /// for message in socket.messages() {
+    ///     println!("{:?}", message?);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn messages(&self) -> Messages<'_> {
+        Messages { socket: self, is_over: false }
+    }
+
+    /// The subprotocol that both have agreed on.
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// The address of the peer, if the transport has such a thing.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.session.stream.peer_addr()
+    }
+}
+
+impl<'a> IntoIterator for &'a WebSocket {
+    type Item = Result<Message, WebSocketError>;
+    type IntoIter = Messages<'a>;
+
+    fn into_iter(self) -> Messages<'a> {
+        self.messages()
+    }
+}
+
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("protocol", &self.protocol)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The messages of a [`WebSocket`], made by [`WebSocket::messages`].
+#[derive(Debug)]
+pub struct Messages<'a> {
+    socket: &'a WebSocket,
+    is_over: bool,
+}
+
+impl Iterator for Messages<'_> {
+    type Item = Result<Message, WebSocketError>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Result<Message, WebSocketError>> {
+        if self.is_over {
+            return None;
+        }
+        let message = self.socket.read();
+        self.is_over = message.is_err();
+        match message {
+            Err(end) if end.is_closed() => None,
+            message => Some(message),
+        }
+    }
+}
