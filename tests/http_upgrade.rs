@@ -474,6 +474,6 @@ fn it_works_over_tls() {
     assert!(sent == received);
     stream.shutdown_write().unwrap();
     // The end is said, not cut.
-    assert_eq!((&*stream).read(&mut [0; 10]).unwrap(), 0);
+    assert_eq!(Read::read(&mut &*stream, &mut [0; 10]).unwrap(), 0);
     server.stop(Duration::ZERO);
 }

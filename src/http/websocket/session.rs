@@ -97,6 +97,9 @@ impl Session {
             let _idle = Idle::begin(self);
             (&self.stream).read(&mut place)
         };
+        // TLS tells an end that was not said from one that was. Here both are told from a close.
+        let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+        let result = result.or_else(|error| if is_end(&error) { Ok(0) } else { Err(error) });
         match result {
             Ok(0) if self.stream.stream().is_stopping() => {
                 self.engine.borrow_mut().close(1001, "the server is being stopped");
@@ -112,10 +115,6 @@ impl Session {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.engine.borrow_mut().feed(&[]);
-                Ok(())
-            }
             Err(error) if is_timeout(&error) && !self.is_doubted.replace(true) => {
                 self.stream.set_read_timeout(self.limits.pong_timeout)?;
                 self.engine.borrow_mut().ping(Bytes::new());

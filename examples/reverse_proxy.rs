@@ -1,0 +1,455 @@
+//! A reverse proxy: clients on one side, a server of HTTP/1.1 on the other.
+//!
+//! `cargo run --release --example reverse_proxy -- --port 8081 --upstream 127.0.0.1:8080`
+//!
+//! Bodies are streamed in both directions, connections to the upstream server are used again, headers that concern one connection
+//! only stay on it, and `X-Forwarded-For` says whom the request is from. Where the upstream server cannot be reached or makes no sense the
+//! answer is 502, where it is late 504. Upgrades (WebSockets) become tunnels.
+
+use greenloop::http::{
+    Body, Error, HeaderMap, HeaderName, HeaderValue, IntoResponse, Method, Request, Response,
+};
+use greenloop::http::{Server, StatusCode, Upgraded, header};
+use greenloop::net::TcpStream;
+use greenloop::spawn;
+use std::cell::RefCell;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::rc::Rc;
+use std::time::Duration;
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const MOST_IDLE: usize = 32;
+const MOST_HEAD: usize = 64 * 1024;
+const MOST_FIELDS: usize = 100;
+
+/// They concern one connection, not the message (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A connection to the upstream server.
+type Connection = BufReader<TcpStream>;
+
+struct Upstream {
+    address: String,
+    /// How long it may be silent.
+    patience: Duration,
+    /// Connections between two requests; the one used last is taken first.
+    idle: RefCell<Vec<Connection>>,
+}
+
+/// Why there is no answer.
+enum Failure {
+    /// The upstream server's fault.
+    Upstream(io::Error),
+    /// Of the client: its body cannot be read.
+    Client(io::Error),
+}
+
+impl Upstream {
+    /// A connection, and whether it was used before.
+    fn connection(&self) -> io::Result<(Connection, bool)> {
+        loop {
+            let Some(connection) = self.idle.borrow_mut().pop() else { break };
+            // One on which there is something to read was closed, or is out of step.
+            let mut socket = connection.get_ref();
+            socket.set_read_timeout(Some(Duration::from_millis(1)))?;
+            let is_quiet = socket.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
+            if is_quiet {
+                socket.set_read_timeout(Some(self.patience))?;
+                return Ok((connection, true));
+            }
+        }
+        let socket = TcpStream::connect_timeout(self.address.as_str(), CONNECT_LIMIT)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(self.patience))?;
+        socket.set_write_timeout(Some(self.patience))?;
+        Ok((BufReader::new(socket), false))
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < MOST_IDLE && connection.buffer().is_empty() {
+            idle.push(connection);
+        }
+    }
+
+    /// Sends the request and receives the head of the answer.
+    fn exchange(&self, request: &mut Request<'_>) -> Result<(Connection, Head), Failure> {
+        let head = request_head(request, &self.address);
+        let has_body = request.body().len_hint() != Some(0);
+        loop {
+            let (mut connection, was_used) = self.connection().map_err(Failure::Upstream)?;
+            let mut socket = connection.get_ref();
+            let sent = socket.write_all(&head);
+            if sent.is_ok() && has_body {
+                send_body(request, socket)?;
+            }
+            match Head::read(&mut connection) {
+                Ok(answer) => return Ok((connection, answer)),
+                // It has closed the connection just now, without having seen the request.
+                Err(error) if was_used && !has_body && is_gone(&error) => {}
+                Err(error) => return Err(Failure::Upstream(error)),
+            }
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
+/// The headers that go on: all but those of the connection, also those that `Connection` names.
+fn end_to_end(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let listed: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()))
+        .collect();
+    headers.iter().filter(move |(name, _)| {
+        !HOP_BY_HOP.contains(&name.as_str()) && !listed.iter().any(|listed| listed == name.as_str())
+    })
+}
+
+fn request_head(request: &mut Request<'_>, upstream: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
+    out.extend(format!("{} {}{query} HTTP/1.1\r\n", request.method(), request.path()).into_bytes());
+    let mut field = |name: &str, value: &[u8]| {
+        out.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+    };
+    for (name, value) in end_to_end(request.headers()) {
+        let is_ours = ["host", "content-length", "x-forwarded-for", "expect"].contains(&name.as_str());
+        if !is_ours {
+            field(name.as_str(), value.as_bytes());
+        }
+    }
+    let host = request.header("host").unwrap_or(upstream);
+    field("host", host.as_bytes());
+    let before = request.header("x-forwarded-for").map(|list| format!("{list}, ")).unwrap_or_default();
+    if let Some(peer) = request.peer_addr() {
+        field("x-forwarded-for", format!("{before}{}", peer.ip()).as_bytes());
+    }
+    match upgrade_of(request) {
+        Some(protocol) => {
+            field("connection", b"upgrade");
+            field("upgrade", protocol.as_bytes());
+        }
+        None => field("connection", b"keep-alive"),
+    }
+    let has_body = *request.method() != Method::GET && *request.method() != Method::HEAD;
+    match request.body().len_hint() {
+        None => field("transfer-encoding", b"chunked"),
+        Some(0) if !has_body => {}
+        Some(length) => field("content-length", length.to_string().as_bytes()),
+    }
+    out.extend(b"\r\n");
+    out
+}
+
+/// The protocol that the client asks to change to.
+fn upgrade_of(request: &Request<'_>) -> Option<String> {
+    let protocol = request.header("upgrade")?;
+    request.asks_for(protocol.as_bytes()).then(|| protocol.to_string())
+}
+
+/// Sends the body of the request as it comes. If the upstream server does not take all of it, it has an answer already.
+fn send_body(request: &mut Request<'_>, mut socket: &TcpStream) -> Result<(), Failure> {
+    let is_chunked = request.body().len_hint().is_none();
+    loop {
+        let piece = request.body().fill_buf().map_err(Failure::Client)?;
+        let length = piece.len();
+        let bytes = match (is_chunked, length) {
+            (true, 0) => b"0\r\n\r\n".to_vec(),
+            (true, _) => [format!("{length:x}\r\n").as_bytes(), piece, b"\r\n"].concat(),
+            (false, _) => piece.to_vec(),
+        };
+        request.body().consume(length);
+        match socket.write_all(&bytes) {
+            Ok(()) if length > 0 => {}
+            Err(error) if !is_gone(&error) => return Err(Failure::Upstream(error)),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The head of an answer.
+struct Head {
+    status: StatusCode,
+    headers: HeaderMap,
+    is_http_11: bool,
+}
+
+impl Head {
+    fn read(connection: &mut Connection) -> io::Result<Head> {
+        loop {
+            let head = Head::read_one(connection)?;
+            // `100 Continue` and its like are not for the client.
+            if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(head);
+            }
+        }
+    }
+
+    fn read_one(connection: &mut Connection) -> io::Result<Head> {
+        let mut text = Vec::new();
+        while !text.ends_with(b"\r\n\r\n") {
+            let left = (MOST_HEAD - text.len()) as u64;
+            if connection.by_ref().take(left).read_until(b'\n', &mut text)? == 0 {
+                return Err(match text.len() {
+                    MOST_HEAD => malformed("the head of the answer is too long"),
+                    _ => io::ErrorKind::UnexpectedEof.into(),
+                });
+            }
+        }
+        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+        let mut answer = httparse::Response::new(&mut fields);
+        answer.parse(&text).map_err(|error| malformed(&error.to_string()))?;
+        let status = StatusCode::from_u16(answer.code.unwrap_or_default());
+        let mut headers = HeaderMap::new();
+        for field in answer.headers.iter() {
+            let name = HeaderName::from_bytes(field.name.as_bytes());
+            let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) else {
+                return Err(malformed("a header of the answer"));
+            };
+            headers.append(name, value);
+        }
+        let status = status.map_err(|_| malformed("the status of the answer"))?;
+        Ok(Head { status, headers, is_http_11: answer.version == Some(1) })
+    }
+
+    /// How much follows it.
+    fn body(&self, method: &Method) -> io::Result<Left> {
+        if *method == Method::HEAD || matches!(self.status.as_u16(), 204 | 304) {
+            return Ok(Left::Known(0));
+        }
+        let mut codings = self.headers.get_all(header::TRANSFER_ENCODING).iter();
+        match (codings.next(), codings.next()) {
+            (None, _) => {}
+            (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+                return Ok(Left::Chunk(0));
+            }
+            _ => return Err(malformed("an unknown transfer coding")),
+        }
+        let mut lengths = self.headers.get_all(header::CONTENT_LENGTH).iter();
+        match (lengths.next(), lengths.next()) {
+            (None, _) => Ok(Left::UntilClose),
+            (Some(length), None) => {
+                let length = length.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+                let length = length.and_then(|text| text.parse().ok());
+                length.map(Left::Known).ok_or_else(|| malformed("a malformed Content-Length"))
+            }
+            _ => Err(malformed("more than one Content-Length")),
+        }
+    }
+
+    fn keeps_alive(&self) -> bool {
+        let values = self.headers.get_all(header::CONNECTION);
+        let has = |token: &str| {
+            let mut values = values.iter().filter_map(|value| value.to_str().ok());
+            values.any(|value| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(token)))
+        };
+        !has("close") && (self.is_http_11 || has("keep-alive"))
+    }
+}
+
+fn malformed(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the upstream server makes no sense: {what}"))
+}
+
+/// What is still to come of an answer's body.
+#[derive(Clone, Copy, PartialEq)]
+enum Left {
+    Known(u64),
+    /// Of this chunk; others follow.
+    Chunk(u64),
+    UntilClose,
+    Nothing,
+}
+
+/// The body of an answer. When it has been read to its end its connection can be used again.
+struct AnswerBody {
+    upstream: Rc<Upstream>,
+    connection: Option<Connection>,
+    left: Left,
+    keeps_alive: bool,
+}
+
+impl AnswerBody {
+    fn line(connection: &mut Connection) -> io::Result<String> {
+        let mut line = String::new();
+        connection.by_ref().take(4096).read_line(&mut line)?;
+        match line.strip_suffix("\r\n") {
+            Some(line) => Ok(line.to_string()),
+            None => Err(malformed("its chunks")),
+        }
+    }
+
+    /// The size of the next chunk; the last is empty, and trailers are dropped.
+    fn next_chunk(connection: &mut Connection) -> io::Result<u64> {
+        let line = Self::line(connection)?;
+        let digits = line.split(';').next().unwrap_or_default().trim_end();
+        let is_sound = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let size = u64::from_str_radix(digits, 16).ok().filter(|_| is_sound);
+        let size = size.ok_or_else(|| malformed("the size of a chunk"))?;
+        while size == 0 && !Self::line(connection)?.is_empty() {}
+        Ok(size)
+    }
+
+    fn finish(&mut self) {
+        let is_whole = self.left != Left::UntilClose;
+        self.left = Left::Nothing;
+        if let Some(connection) = self.connection.take().filter(|_| is_whole && self.keeps_alive) {
+            self.upstream.give_back(connection);
+        }
+    }
+}
+
+impl Read for AnswerBody {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        let Some(connection) = &mut self.connection else { return Ok(0) };
+        if self.left == Left::Chunk(0) {
+            self.left = match Self::next_chunk(connection)? {
+                0 => Left::Known(0),
+                size => Left::Chunk(size),
+            };
+        }
+        let most = match self.left {
+            Left::Known(left) | Left::Chunk(left) => usize::try_from(left).unwrap_or(usize::MAX),
+            Left::UntilClose => usize::MAX,
+            Left::Nothing => 0,
+        };
+        let room = place.len().min(most);
+        if most == 0 {
+            self.finish();
+            return Ok(0);
+        }
+        let count = connection.read(&mut place[..room])?;
+        match &mut self.left {
+            Left::UntilClose if count == 0 => self.finish(),
+            Left::Known(_) | Left::Chunk(_) if count == 0 && room > 0 => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Left::Known(left) => *left -= count as u64,
+            Left::Chunk(left) => {
+                *left -= count as u64;
+                if *left == 0 && !Self::line(connection)?.is_empty() {
+                    return Err(malformed("the end of a chunk"));
+                }
+            }
+            _ => {}
+        }
+        if self.left == Left::Known(0) {
+            self.finish();
+        }
+        Ok(count)
+    }
+}
+
+fn forward(upstream: &Rc<Upstream>, request: &mut Request<'_>) -> Result<Response, Error> {
+    let (connection, head) = match upstream.exchange(request) {
+        Ok(answered) => answered,
+        Err(Failure::Client(error)) => return Err(error.into()),
+        Err(Failure::Upstream(error)) => return Ok(gateway_failure(&error)),
+    };
+    let mut response = Response::new(head.status);
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        let Some(protocol) = upgrade_of(request) else {
+            return Ok(gateway_failure(&malformed("it changes the protocol")));
+        };
+        response = Response::upgrade(&protocol, move |client| tunnel(client, connection));
+    } else {
+        let left = match head.body(request.method()) {
+            Ok(left) => left,
+            Err(error) => return Ok(gateway_failure(&error)),
+        };
+        let (upstream, keeps_alive) = (upstream.clone(), head.keeps_alive());
+        let mut body = AnswerBody { upstream, connection: Some(connection), left, keeps_alive };
+        match left {
+            Left::Known(0) => body.finish(),
+            _ => response = response.body(Body::reader(body)),
+        }
+    }
+    for (name, value) in end_to_end(&head.headers) {
+        // The answer to HEAD and a 304 speak of a body that is not there.
+        let is_idle = *name == header::CONTENT_LENGTH && head.status == StatusCode::NOT_MODIFIED;
+        if !is_idle {
+            response.headers_mut().append(name, value.clone());
+        }
+    }
+    Ok(response)
+}
+
+fn gateway_failure(error: &io::Error) -> Response {
+    let (status, text) = match error.kind() {
+        io::ErrorKind::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "the upstream server is late\n"),
+        _ => (StatusCode::BAD_GATEWAY, "the upstream server cannot be reached or makes no sense\n"),
+    };
+    eprintln!("reverse_proxy: {status}: {error}");
+    (status, text).into_response()
+}
+
+/// Carries bytes in both directions until both have ended.
+fn tunnel(client: Upgraded, connection: Connection) -> Result<(), Error> {
+    let first = connection.buffer().to_vec();
+    let client = Rc::new(client);
+    let server = connection.into_inner();
+    server.set_read_timeout(None)?;
+    let up = spawn({
+        let (client, server) = (client.clone(), server.try_clone()?);
+        move || {
+            // However it ends, the other side hears of it.
+            let _ = io::copy(&mut &*client, &mut &server);
+            let _ = server.shutdown(Shutdown::Write);
+        }
+    });
+    (&*client).write_all(&first)?;
+    let copied = io::copy(&mut &server, &mut &*client);
+    let _ = client.shutdown_write();
+    match copied {
+        Ok(_) => drop(up.join()),
+        Err(_) => up.kill(),
+    }
+    Ok(())
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let (mut port, mut upstream, mut patience) = (8081_u16, String::from("127.0.0.1:8080"), 30.0);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(flag) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{flag} needs a value"))?;
+        match flag.as_str() {
+            "--port" => port = value.parse()?,
+            "--upstream" => upstream = value,
+            "--patience" => patience = value.parse()?,
+            _ => {
+                let usage = "reverse_proxy [--port PORT] [--upstream HOST:PORT] [--patience SECONDS]";
+                return Err(format!("unknown argument `{flag}`; usage: {usage}").into());
+            }
+        }
+    }
+    let patience = Duration::from_secs_f64(patience);
+    let upstream = Rc::new(Upstream { address: upstream, patience, idle: RefCell::default() });
+    let server = Server::bind(("127.0.0.1", port))?
+        .start(move |request: &mut Request<'_>| forward(&upstream, request))?;
+    println!("listening on http://{}", server.local_addr()?);
+    Ok(server.serve_forever()?)
+}
+
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("reverse_proxy: {error}");
+        std::process::exit(1);
+    }
+}

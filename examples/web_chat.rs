@@ -1,0 +1,363 @@
+//! A chat with rooms, as a web page: by WebSocket, or by long-polling where that does not get through. Both see the same.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /` | the page |
+//! | `GET /rooms/ROOM/socket?name=NAME` | a WebSocket: texts in, lines as JSON out, the last hundred first |
+//! | `GET /rooms/ROOM/lines?name=NAME&after=ID` | the lines behind that one, as a JSON array; waits up to 20 s for one |
+//! | `POST /rooms/ROOM/lines?name=NAME` | says the body |
+//! | `GET /rooms/ROOM/people` | who is on line, as a JSON array |
+//!
+//! `cargo run --release --features websocket --example web_chat -- --port 8080`
+//!
+//! A room is its history and a bell. Whoever listens, in one way or the other, follows the history at its own pace, so nobody who reads
+//! slowly holds up the others.
+
+use greenloop::event::Event;
+use greenloop::http::{Error, IntoResponse, Method, Request, Response, Server, StatusCode, WebSocket};
+use greenloop::{Greenlet, spawn};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Read;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+const HISTORY: usize = 100;
+const LONGEST_POLL: Duration = Duration::from_secs(20);
+/// Somebody who polls is on line for so long after a poll.
+const PRESENCE: Duration = Duration::from_secs(5);
+const LONGEST_LINE: usize = 2000;
+
+struct Line {
+    id: u64,
+    /// Empty if the room says it.
+    name: String,
+    text: String,
+}
+
+impl Line {
+    fn to_json(&self) -> String {
+        format!(r#"{{"id":{},"name":{},"text":{}}}"#, self.id, json(&self.name), json(&self.text))
+    }
+}
+
+#[derive(Default)]
+struct Presence {
+    sockets: usize,
+    polls: usize,
+    last_poll: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Room {
+    lines: RefCell<VecDeque<Rc<Line>>>,
+    last: Cell<u64>,
+    /// Rung, and replaced, for each line.
+    bell: RefCell<Event>,
+    people: RefCell<BTreeMap<String, Presence>>,
+}
+
+impl Room {
+    fn say(&self, name: &str, text: &str) {
+        let id = self.last.get() + 1;
+        self.last.set(id);
+        let mut lines = self.lines.borrow_mut();
+        lines.push_back(Rc::new(Line { id, name: name.to_string(), text: text.to_string() }));
+        if lines.len() > HISTORY {
+            lines.pop_front();
+        }
+        self.bell.take().set();
+    }
+
+    fn after(&self, id: u64) -> Vec<Rc<Line>> {
+        self.lines.borrow().iter().filter(|line| line.id > id).cloned().collect()
+    }
+
+    /// Waits for a line behind `id`.
+    fn wait(&self, id: u64, limit: Option<Duration>) {
+        if self.last.get() <= id {
+            let bell = self.bell.borrow().clone();
+            match limit {
+                Some(limit) => drop(bell.wait_timeout(limit)),
+                None => bell.wait(),
+            }
+        }
+    }
+
+    /// Does something to somebody's presence, and says who has come or gone by it.
+    fn update(&self, name: &str, change: impl FnOnce(&mut Presence)) {
+        let before = self.is_here(name);
+        change(self.people.borrow_mut().entry(name.to_string()).or_default());
+        match (before, self.is_here(name)) {
+            (false, true) => self.say("", &format!("{name} has come")),
+            (true, false) => self.say("", &format!("{name} has gone")),
+            _ => {}
+        }
+    }
+
+    fn is_here(&self, name: &str) -> bool {
+        self.people.borrow().get(name).is_some_and(|presence| {
+            let polled = presence.last_poll.is_some_and(|at| at.elapsed() < PRESENCE);
+            presence.sockets + presence.polls > 0 || polled
+        })
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names: Vec<String> = self.people.borrow().keys().cloned().collect();
+        names.into_iter().filter(|name| self.is_here(name)).collect()
+    }
+}
+
+#[derive(Default)]
+struct Chat {
+    rooms: RefCell<BTreeMap<String, Rc<Room>>>,
+}
+
+impl Chat {
+    fn room(&self, name: &str) -> Rc<Room> {
+        self.rooms.borrow_mut().entry(name.to_string()).or_default().clone()
+    }
+
+    fn answer(&self, request: &mut Request<'_>) -> Result<Response, Error> {
+        let parts: Vec<&str> = request.path().split('/').skip(1).collect();
+        let (room, what) = match parts[..] {
+            [""] => return Ok(PAGE.into_response().header("Content-Type", "text/html; charset=utf-8")),
+            ["rooms", room, what] if !room.is_empty() => (self.room(&decode(room)), what),
+            _ => return Ok((StatusCode::NOT_FOUND, "there is nothing here\n").into_response()),
+        };
+        let name = parameter(request, "name").unwrap_or_default();
+        if name.is_empty() && what != "people" {
+            return Ok((StatusCode::BAD_REQUEST, "say who you are: ?name=..\n").into_response());
+        }
+        Ok(match (what, request.method()) {
+            ("people", &Method::GET) => {
+                let names: Vec<String> = room.names().iter().map(|name| json(name)).collect();
+                array(&names)
+            }
+            ("socket", _) => WebSocket::upgrade(request, move |socket| talk(&room, &name, &socket)),
+            ("lines", &Method::GET) => {
+                let after = parameter(request, "after").and_then(|id| id.parse().ok()).unwrap_or(0);
+                poll(&room, &name, after)
+            }
+            ("lines", &Method::POST) => {
+                let mut text = String::new();
+                request.body().take(LONGEST_LINE as u64).read_to_string(&mut text)?;
+                room.update(&name, |presence| presence.last_poll = Some(Instant::now()));
+                room.say(&name, &text);
+                StatusCode::NO_CONTENT.into_response()
+            }
+            _ => (StatusCode::METHOD_NOT_ALLOWED, "not like this\n").into_response(),
+        })
+    }
+}
+
+/// Somebody with a WebSocket is in the room.
+struct Guest<'a> {
+    room: &'a Room,
+    name: &'a str,
+    follower: Greenlet<()>,
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        self.follower.kill_nowait();
+        self.room.update(self.name, |presence| presence.sockets -= 1);
+    }
+}
+
+fn talk(room: &Rc<Room>, name: &str, socket: &WebSocket) -> Result<(), Error> {
+    let follower = spawn({
+        let (room, socket) = (room.clone(), socket.clone());
+        move || follow(&room, &socket)
+    });
+    room.update(name, |presence| presence.sockets += 1);
+    let _guest = Guest { room, name, follower };
+    for message in socket {
+        match message?.text() {
+            Some(text) if text.len() <= LONGEST_LINE => room.say(name, text),
+            _ => return Ok(socket.close(1003, "lines of text, please")?),
+        }
+    }
+    Ok(())
+}
+
+/// Sends what is said in the room until the connection ends.
+fn follow(room: &Room, socket: &WebSocket) {
+    let mut seen = 0;
+    loop {
+        for line in room.after(seen) {
+            if socket.send(line.to_json()).is_err() {
+                return;
+            }
+            seen = line.id;
+        }
+        room.wait(seen, None);
+    }
+}
+
+/// Somebody polls.
+struct Poll<'a>(&'a Room, &'a str);
+
+impl Drop for Poll<'_> {
+    fn drop(&mut self) {
+        self.0.update(self.1, |presence| presence.polls -= 1);
+    }
+}
+
+fn poll(room: &Room, name: &str, after: u64) -> Response {
+    room.update(name, |presence| {
+        presence.polls += 1;
+        presence.last_poll = Some(Instant::now());
+    });
+    let _poll = Poll(room, name);
+    room.wait(after, Some(LONGEST_POLL));
+    room.update(name, |presence| presence.last_poll = Some(Instant::now()));
+    let lines: Vec<String> = room.after(after).iter().map(|line| line.to_json()).collect();
+    array(&lines)
+}
+
+fn array(items: &[String]) -> Response {
+    let body = format!("[{}]", items.join(","));
+    body.into_response().header("Content-Type", "application/json").header("Cache-Control", "no-store")
+}
+
+fn json(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c < ' ' || c == '\u{7f}' => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}
+
+fn parameter(request: &Request<'_>, name: &str) -> Option<String> {
+    let pairs = request.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(known, _)| *known == name).map(|(_, value)| decode(value)).next()
+}
+
+/// Undoes percent-encoding.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = digits.filter(|_| first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(match (code, first) {
+            (Some(code), _) => code,
+            (None, b'+') => b' ',
+            (None, byte) => byte,
+        });
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+const PAGE: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Chat</title>
+<style>
+body { font-family: sans-serif; max-width: 44em; margin: 2em auto; }
+#lines { border: 1px solid #999; height: 20em; overflow-y: auto; padding: .5em; }
+#people { color: #555; }
+.room { color: #777; font-style: italic; }
+</style>
+<h1>Chat</h1>
+<form id="enter">
+  <input id="name" placeholder="your name" required>
+  <input id="room" value="lobby" required>
+  <select id="way"><option value="socket">WebSocket</option><option value="poll">long-polling</option></select>
+  <button>Enter</button> <span id="state"></span>
+</form>
+<div id="lines"></div>
+<p id="people"></p>
+<form id="say"><input id="text" size="60" autocomplete="off"> <button>Say</button></form>
+<script>
+const $ = id => document.getElementById(id);
+let visit = 0, socket = null, base = "", query = "";
+
+function show(line) {
+    const p = document.createElement("p");
+    p.textContent = line.name ? line.name + ": " + line.text : line.text;
+    if (!line.name) p.className = "room";
+    $("lines").append(p);
+    p.scrollIntoView();
+    people();
+}
+
+async function people() {
+    const names = await (await fetch(base + "people")).json();
+    $("people").textContent = "on line: " + names.join(", ");
+}
+
+async function poll(mine) {
+    let after = 0;
+    while (mine === visit) {
+        try {
+            const answer = await fetch(base + "lines" + query + "&after=" + after);
+            for (const line of await answer.json()) {
+                if (mine !== visit) return;
+                show(line);
+                after = line.id;
+            }
+        } catch (error) {
+            $("state").textContent = "trying again";
+            await new Promise(resolve => setTimeout(resolve, 1000));
+        }
+    }
+}
+
+$("enter").onsubmit = event => {
+    event.preventDefault();
+    const mine = ++visit;
+    if (socket) socket.close();
+    socket = null;
+    $("lines").textContent = "";
+    base = "/rooms/" + encodeURIComponent($("room").value) + "/";
+    query = "?name=" + encodeURIComponent($("name").value);
+    if ($("way").value === "poll") {
+        $("state").textContent = "polling";
+        poll(mine);
+        return;
+    }
+    const ours = socket = new WebSocket(location.origin.replace(/^http/, "ws") + base + "socket" + query);
+    ours.onopen = () => $("state").textContent = "connected";
+    ours.onmessage = event => { if (mine === visit) show(JSON.parse(event.data)); };
+    ours.onclose = () => { if (mine === visit) $("state").textContent = "closed"; };
+};
+
+$("say").onsubmit = event => {
+    event.preventDefault();
+    if (socket) socket.send($("text").value);
+    else fetch(base + "lines" + query, { method: "POST", body: $("text").value });
+    $("text").value = "";
+};
+</script>
+</html>
+"#;
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let mut port = 8080_u16;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(flag) = arguments.next() {
+        match (flag.as_str(), arguments.next()) {
+            ("--port", Some(value)) => port = value.parse()?,
+            _ => return Err(format!("unknown argument `{flag}`; usage: web_chat [--port PORT]").into()),
+        }
+    }
+    let chat = Chat::default();
+    let server =
+        Server::bind(("127.0.0.1", port))?.start(move |request: &mut Request<'_>| chat.answer(request))?;
+    println!("listening on http://{}", server.local_addr()?);
+    Ok(server.serve_forever()?)
+}
+
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("web_chat: {error}");
+        std::process::exit(1);
+    }
+}
