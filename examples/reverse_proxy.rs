@@ -10,6 +10,7 @@ use greenloop::http::{
     Body, Error, HeaderMap, HeaderName, HeaderValue, IntoResponse, Method, Request, Response,
 };
 use greenloop::http::{Server, StatusCode, Upgraded, header};
+use greenloop::io::select;
 use greenloop::net::TcpStream;
 use greenloop::spawn;
 use std::cell::RefCell;
@@ -61,11 +62,7 @@ impl Upstream {
         loop {
             let Some(connection) = self.idle.borrow_mut().pop() else { break };
             // One on which there is something to read was closed, or is out of step.
-            let mut socket = connection.get_ref();
-            socket.set_read_timeout(Some(Duration::from_millis(1)))?;
-            let is_quiet = socket.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
-            if is_quiet {
-                socket.set_read_timeout(Some(self.patience))?;
+            if select(&[connection.get_ref()], &[], Some(Duration::ZERO))?.is_empty() {
                 return Ok((connection, true));
             }
         }
@@ -382,8 +379,8 @@ fn forward(upstream: &Rc<Upstream>, request: &mut Request<'_>) -> Result<Respons
         }
     }
     for (name, value) in end_to_end(&head.headers) {
-        // The answer to HEAD and a 304 speak of a body that is not there.
-        let is_idle = *name == header::CONTENT_LENGTH && head.status == StatusCode::NOT_MODIFIED;
+        // A 304 may speak of the body that is not there.
+        let is_idle = *name == header::CONTENT_LENGTH && matches!(head.status.as_u16(), 204 | 304);
         if !is_idle {
             response.headers_mut().append(name, value.clone());
         }
