@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `/stream` | `START`, 3 s, `MIDDLE`, 5 s, `END`, each as it comes |
 //! | `/fetch` | what a worker finds, each piece as its callback gives it |
+//! | `/websocket` | a WebSocket that says what it was told |
+//! | `/` | a page that talks to it |
 //!
-//! `cargo run --release --example bottle_primer -- --port 8080`, and then `curl -N http://127.0.0.1:8080/fetch`. With `--second 0.1` a second
+//! `cargo run --release --features websocket --example bottle_primer -- --port 8080`, and then `curl -N http://127.0.0.1:8080/fetch`. With `--second 0.1` a second
 //! is only so long.
 
-use greenloop::http::{Body, IntoResponse, Request, Response, Server, StatusCode};
+use greenloop::http::{Body, IntoResponse, Request, Response, Server, StatusCode, WebSocket};
 use greenloop::queue::Queue;
 use greenloop::{sleep, spawn};
 use std::io::Write;
@@ -77,10 +79,37 @@ impl Worker {
     }
 }
 
+/// Runs in the greenlet of the connection until the client closes.
+fn websocket(request: &Request<'_>) -> Response {
+    WebSocket::upgrade(request, |socket| {
+        for message in &socket {
+            socket.send(format!("Your message was: {:?}", message?.text().unwrap_or("no text")))?;
+        }
+        Ok(())
+    })
+}
+
+const PAGE: &str = r#"<!DOCTYPE html>
+<html>
+<head>
+  <meta charset="utf-8">
+  <title>WebSocket</title>
+  <script>
+    const ws = new WebSocket("ws://" + location.host + "/websocket");
+    ws.onopen = () => ws.send("Hello, world");
+    ws.onmessage = event => document.body.append(event.data);
+  </script>
+</head>
+<body></body>
+</html>
+"#;
+
 fn app(request: &Request<'_>, second: Duration) -> Response {
     match request.path() {
         "/stream" => stream(second).into_response().header("Content-Type", "text/plain; charset=utf-8"),
         "/fetch" => fetch(second).into_response().header("Content-Type", "text/plain; charset=utf-8"),
+        "/websocket" => websocket(request),
+        "/" => PAGE.into_response().header("Content-Type", "text/html; charset=utf-8"),
         path => (StatusCode::NOT_FOUND, format!("there is nothing at {path}\n")).into_response(),
     }
 }

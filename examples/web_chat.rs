@@ -3,10 +3,10 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /` | the page |
-//! | `GET /rooms/ROOM/socket?name=NAME` | a WebSocket: texts in, lines as JSON out, the last hundred first |
-//! | `GET /rooms/ROOM/lines?name=NAME&after=ID` | the lines behind that one, as a JSON array; waits up to 20 s for one |
-//! | `POST /rooms/ROOM/lines?name=NAME` | says the body |
-//! | `GET /rooms/ROOM/people` | who is on line, as a JSON array |
+//! | `GET /socket?room=ROOM&name=NAME` | a WebSocket: texts in, lines as JSON out, the last hundred first |
+//! | `GET /lines?room=ROOM&name=NAME&after=ID` | the lines behind that one, as a JSON array; waits up to 20 s for one |
+//! | `POST /lines?room=ROOM&name=NAME` | says the body |
+//! | `GET /people?room=ROOM` | who is on line, as a JSON array |
 //!
 //! `cargo run --release --features websocket --example web_chat -- --port 8080`
 //!
@@ -119,34 +119,38 @@ impl Chat {
     }
 
     fn answer(&self, request: &mut Request<'_>) -> Result<Response, Error> {
-        let parts: Vec<&str> = request.path().split('/').skip(1).collect();
-        let (room, what) = match parts[..] {
-            [""] => return Ok(PAGE.into_response().header("Content-Type", "text/html; charset=utf-8")),
-            ["rooms", room, what] if !room.is_empty() => (self.room(&decode(room)), what),
-            _ => return Ok((StatusCode::NOT_FOUND, "there is nothing here\n").into_response()),
+        if request.path() == "/" {
+            return Ok(PAGE.into_response().header("Content-Type", "text/html; charset=utf-8"));
+        }
+        let query = request.query_pairs();
+        let Some(room) = query.get("room").filter(|room| !room.is_empty()) else {
+            return Ok((StatusCode::BAD_REQUEST, "say which room: ?room=..\n").into_response());
         };
-        let name = parameter(request, "name").unwrap_or_default();
-        if name.is_empty() && what != "people" {
-            return Ok((StatusCode::BAD_REQUEST, "say who you are: ?name=..\n").into_response());
+        let (room, what, name) = (self.room(room), request.path(), query.get("name").unwrap_or_default());
+        if name.is_empty() && what != "/people" {
+            return Ok((StatusCode::BAD_REQUEST, "say who you are: &name=..\n").into_response());
         }
         Ok(match (what, request.method()) {
-            ("people", &Method::GET) => {
+            ("/people", &Method::GET) => {
                 let names: Vec<String> = room.names().iter().map(|name| json(name)).collect();
                 array(&names)
             }
-            ("socket", _) => WebSocket::upgrade(request, move |socket| talk(&room, &name, &socket)),
-            ("lines", &Method::GET) => {
-                let after = parameter(request, "after").and_then(|id| id.parse().ok()).unwrap_or(0);
-                poll(&room, &name, after)
+            ("/socket", _) => {
+                let name = name.to_string();
+                WebSocket::upgrade(request, move |socket| talk(&room, &name, &socket))
             }
-            ("lines", &Method::POST) => {
+            ("/lines", &Method::GET) => {
+                let after = query.get("after").and_then(|id| id.parse().ok()).unwrap_or(0);
+                poll(&room, name, after)
+            }
+            ("/lines", &Method::POST) => {
                 let mut text = String::new();
                 request.body().take(LONGEST_LINE as u64).read_to_string(&mut text)?;
-                room.update(&name, |presence| presence.last_poll = Some(Instant::now()));
-                room.say(&name, &text);
+                room.update(name, |presence| presence.last_poll = Some(Instant::now()));
+                room.say(name, &text);
                 StatusCode::NO_CONTENT.into_response()
             }
-            _ => (StatusCode::METHOD_NOT_ALLOWED, "not like this\n").into_response(),
+            _ => (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
         })
     }
 }
@@ -233,28 +237,6 @@ fn json(text: &str) -> String {
     quoted + "\""
 }
 
-fn parameter(request: &Request<'_>, name: &str) -> Option<String> {
-    let pairs = request.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(known, _)| *known == name).map(|(_, value)| decode(value)).next()
-}
-
-/// Undoes percent-encoding.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let code = digits.filter(|_| first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(match (code, first) {
-            (Some(code), _) => code,
-            (None, b'+') => b' ',
-            (None, byte) => byte,
-        });
-        rest = if code.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 const PAGE: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -277,7 +259,7 @@ body { font-family: sans-serif; max-width: 44em; margin: 2em auto; }
 <form id="say"><input id="text" size="60" autocomplete="off"> <button>Say</button></form>
 <script>
 const $ = id => document.getElementById(id);
-let visit = 0, socket = null, base = "", query = "";
+let visit = 0, socket = null, query = "";
 
 function show(line) {
     const p = document.createElement("p");
@@ -289,7 +271,7 @@ function show(line) {
 }
 
 async function people() {
-    const names = await (await fetch(base + "people")).json();
+    const names = await (await fetch("/people" + query)).json();
     $("people").textContent = "on line: " + names.join(", ");
 }
 
@@ -297,7 +279,7 @@ async function poll(mine) {
     let after = 0;
     while (mine === visit) {
         try {
-            const answer = await fetch(base + "lines" + query + "&after=" + after);
+            const answer = await fetch("/lines" + query + "&after=" + after);
             for (const line of await answer.json()) {
                 if (mine !== visit) return;
                 show(line);
@@ -316,14 +298,13 @@ $("enter").onsubmit = event => {
     if (socket) socket.close();
     socket = null;
     $("lines").textContent = "";
-    base = "/rooms/" + encodeURIComponent($("room").value) + "/";
-    query = "?name=" + encodeURIComponent($("name").value);
+    query = "?" + new URLSearchParams({ room: $("room").value, name: $("name").value });
     if ($("way").value === "poll") {
         $("state").textContent = "polling";
         poll(mine);
         return;
     }
-    const ours = socket = new WebSocket(location.origin.replace(/^http/, "ws") + base + "socket" + query);
+    const ours = socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/socket" + query);
     ours.onopen = () => $("state").textContent = "connected";
     ours.onmessage = event => { if (mine === visit) show(JSON.parse(event.data)); };
     ours.onclose = () => { if (mine === visit) $("state").textContent = "closed"; };
@@ -332,7 +313,7 @@ $("enter").onsubmit = event => {
 $("say").onsubmit = event => {
     event.preventDefault();
     if (socket) socket.send($("text").value);
-    else fetch(base + "lines" + query, { method: "POST", body: $("text").value });
+    else fetch("/lines" + query, { method: "POST", body: $("text").value });
     $("text").value = "";
 };
 </script>

@@ -1,6 +1,9 @@
 //! Each example prints what its slide prints. They run as programs, as a user would run them.
 #![cfg(feature = "http")]
 
+#[cfg(feature = "websocket")]
+mod ws_support;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -159,6 +162,219 @@ impl Drop for Server {
 fn stream_server_tells_clients_their_address() {
     let server = Server::start("stream_server", &["127.0.0.1:0"], "listening on ");
     assert_eq!(server.ask(""), "Your address is 127.0.0.1\n");
+}
+
+/// A WebSocket of the example, whose handshake is done.
+#[cfg(feature = "websocket")]
+fn web_socket(server: &Server, path: &str) -> TcpStream {
+    let mut socket = server.connect();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.write_all(&ws_support::request(path, "")).unwrap();
+    let head = ws_support::head(&mut socket);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    socket
+}
+
+#[cfg(feature = "websocket")]
+fn say(socket: &mut TcpStream, text: &str) {
+    socket.write_all(&ws_support::frame(ws_support::FIN | ws_support::TEXT, text.as_bytes())).unwrap();
+}
+
+/// The next text.
+#[cfg(feature = "websocket")]
+fn hear(socket: &mut TcpStream) -> String {
+    let (first, payload) = ws_support::read_frame(socket).expect("a frame");
+    assert_eq!(first, ws_support::FIN | ws_support::TEXT);
+    String::from_utf8(payload).unwrap()
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn bottle_primer_has_a_websocket_and_its_page() {
+    let server = Server::start("bottle_primer", &["--port", "0"], "listening on http://");
+    let mut socket = web_socket(&server, "/websocket");
+    say(&mut socket, "Hello, world");
+    assert_eq!(hear(&mut socket), "Your message was: \"Hello, world\"");
+    let page = server.ask(&get("/", ""));
+    assert!(page.contains("\r\nContent-Length: ") && page.contains("new WebSocket("), "{page}");
+    assert!(server.ask(&get("/websocket", "")).starts_with("HTTP/1.1 426 "));
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn websocket_echo_says_everything_again() {
+    let server = Server::start("websocket_echo", &["--port", "0"], "listening on http://");
+    let mut socket = web_socket(&server, "/websocket");
+    for text in ["one", "", "größe"] {
+        say(&mut socket, text);
+        assert_eq!(hear(&mut socket), text);
+    }
+    assert!(server.ask(&get("/", "")).contains("<title>WebSocket</title>"));
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn web_chat_lets_sockets_and_polls_talk() {
+    let server = Server::start("web_chat", &["--port", "0"], "listening on http://");
+    assert!(server.ask(&get("/", "")).contains("<title>Chat</title>"));
+    assert!(server.ask(&get("/lines?name=x", "")).starts_with("HTTP/1.1 400 "));
+    assert!(server.ask(&get("/lines?room=x", "")).starts_with("HTTP/1.1 400 "));
+    let mut alice = web_socket(&server, "/socket?room=den+1&name=alice");
+    assert_eq!(hear(&mut alice), r#"{"id":1,"name":"","text":"alice has come"}"#);
+    say(&mut alice, "is \"anybody\" there?");
+    let first = r#"{"id":2,"name":"alice","text":"is \"anybody\" there?"}"#;
+    assert_eq!(hear(&mut alice), first);
+    // Bob polls: what there is comes at once, and his next poll waits.
+    let body = |answer: &str| answer.split_once("\r\n\r\n").expect("a body").1.to_string();
+    let lines = body(&server.ask(&get("/lines?room=den%201&name=bob&after=1", "")));
+    assert_eq!(lines, format!(r#"[{first},{{"id":3,"name":"","text":"bob has come"}}]"#));
+    assert_eq!(hear(&mut alice), r#"{"id":3,"name":"","text":"bob has come"}"#);
+    let mut waiting = server.connect();
+    waiting.write_all(get("/lines?room=den+1&name=bob&after=3", "").as_bytes()).unwrap();
+    assert_eq!(body(&server.ask(&get("/people?room=den+1", ""))), r#"["alice","bob"]"#);
+    say(&mut alice, "hello bob");
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert_eq!(body(&answer), r#"[{"id":4,"name":"alice","text":"hello bob"}]"#);
+    assert_eq!(hear(&mut alice), r#"{"id":4,"name":"alice","text":"hello bob"}"#);
+    // He answers by a request, and she sees it.
+    let post = "POST /lines?room=den+1&name=bob HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+    assert!(server.ask(post).starts_with("HTTP/1.1 204 "));
+    assert_eq!(hear(&mut alice), r#"{"id":5,"name":"bob","text":"hi"}"#);
+    // Other rooms hear nothing, and whoever leaves has gone.
+    assert_eq!(body(&server.ask(&get("/people?room=elsewhere", ""))), "[]");
+    drop(alice);
+    let lines = body(&server.ask(&get("/lines?room=den+1&name=bob&after=5", "")));
+    assert_eq!(lines, r#"[{"id":6,"name":"","text":"alice has gone"}]"#);
+}
+
+/// A proxy in front of an upstream server.
+fn reverse_proxy(upstream: &str, more: &[&str]) -> Server {
+    let arguments = [&["--port", "0", "--upstream", upstream], more].concat();
+    Server::start("reverse_proxy", &arguments, "listening on http://")
+}
+
+#[test]
+fn reverse_proxy_passes_requests_on_and_streams_both_ways() {
+    let upstream = http_server();
+    let proxy = reverse_proxy(&upstream.address, &[]);
+    for _ in 0..3 {
+        let answer = proxy.ask("GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nHello, World!"),
+            "{answer}"
+        );
+    }
+    let answer = proxy.ask("HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n").to_lowercase();
+    assert!(answer.contains("\r\ncontent-length: 13\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let answer = proxy.ask("GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(answer.ends_with("\r\n\r\n5\r\nHello\r\n5\r\nWorld\r\n0\r\n\r\n"), "{answer}");
+    let big = "wxyz".repeat(300_000);
+    for framing in [
+        format!("Content-Length: {}\r\n\r\n{big}", big.len()),
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{big}\r\n0\r\n\r\n", big.len()),
+    ] {
+        let answer = proxy.ask(&format!("POST /echo HTTP/1.1\r\nConnection: close\r\n{framing}"));
+        assert!(answer.split_once("\r\n\r\n").expect("a body").1 == big);
+    }
+    assert!(proxy.ask("GET /no HTTP/1.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 404 "));
+}
+
+/// An upstream server that gives `answers`, one a connection, and says what it was asked.
+fn scripted(answers: Vec<&'static str>) -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (sender, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut socket, _) = listener.accept().unwrap();
+            let (mut request, mut byte) = (Vec::new(), [0]);
+            while !request.ends_with(b"\r\n\r\n") && socket.read(&mut byte).unwrap() == 1 {
+                request.push(byte[0]);
+            }
+            sender.send(String::from_utf8(request).unwrap()).unwrap();
+            socket.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn reverse_proxy_keeps_what_concerns_one_connection_on_it() {
+    let (address, asked) = scripted(vec![
+        "HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nX-End: 2\r\nContent-Length: 2\r\n\r\nok",
+    ]);
+    let proxy = reverse_proxy(&address, &[]);
+    let answer = proxy.ask(
+        "GET /a%20b?c=d HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 10.0.0.1\r\nConnection: close, X-Mine\r\nX-Mine: 3\r\n\
+         TE: trailers\r\nProxy-Authorization: secret\r\nCookie: a=b\r\n\r\n",
+    );
+    let answer = answer.to_lowercase();
+    assert!(answer.starts_with("http/1.1 200 ok\r\n") && answer.ends_with("\r\n\r\nok"), "{answer}");
+    assert!(answer.contains("\r\nx-end: 2\r\n"), "{answer}");
+    assert!(!answer.contains("x-hop") && !answer.contains("keep-alive"), "{answer}");
+    let request = asked.recv().unwrap().to_lowercase();
+    assert!(request.starts_with("get /a%20b?c=d http/1.1\r\n"), "{request}");
+    for line in [
+        "host: shop.example",
+        "x-forwarded-for: 10.0.0.1, 127.0.0.1",
+        "cookie: a=b",
+        "connection: keep-alive",
+    ] {
+        assert!(request.contains(&format!("\r\n{line}\r\n")), "{line}: {request}");
+    }
+    for name in ["x-mine", "te:", "proxy-authorization", "content-length"] {
+        assert!(!request.contains(&format!("\r\n{name}")), "{name}: {request}");
+    }
+}
+
+#[test]
+fn reverse_proxy_says_502_and_504() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let ask = |proxy: &Server| proxy.ask("GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(ask(&reverse_proxy(&free, &[])).starts_with("HTTP/1.1 502 "));
+    for nonsense in [
+        "rubbish\r\n\r\n",
+        "",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: br\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ] {
+        let (address, _asked) = scripted(vec![nonsense]);
+        let answer = ask(&reverse_proxy(&address, &[]));
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{nonsense}: {answer}");
+    }
+    // A body that ends early is not passed on as a whole one.
+    let (address, _asked) =
+        scripted(vec!["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"]);
+    let answer = ask(&reverse_proxy(&address, &[]));
+    assert!(answer.contains("hello") && !answer.ends_with("0\r\n\r\n"), "{answer}");
+    // Interim answers are not for the client.
+    let (address, _asked) =
+        scripted(vec!["HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]);
+    assert!(ask(&reverse_proxy(&address, &[])).ends_with("\r\n\r\nok"));
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = reverse_proxy(&silent.local_addr().unwrap().to_string(), &["--patience", "0.1"]);
+    assert!(ask(&proxy).starts_with("HTTP/1.1 504 "));
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn reverse_proxy_lets_websockets_through() {
+    let upstream = Server::start("websocket_echo", &["--port", "0"], "listening on http://");
+    let proxy = reverse_proxy(&upstream.address, &[]);
+    let mut socket = web_socket(&proxy, "/websocket");
+    for text in ["through", "and back"] {
+        say(&mut socket, text);
+        assert_eq!(hear(&mut socket), text);
+    }
+    socket.write_all(&ws_support::frame(ws_support::FIN | ws_support::CLOSE, &[3, 232])).unwrap();
+    assert_eq!(
+        ws_support::read_frame(&mut socket),
+        Some((ws_support::FIN | ws_support::CLOSE, vec![3, 232]))
+    );
+    assert_eq!(ws_support::read_frame(&mut socket), None);
 }
 
 fn http_server() -> Server {
@@ -506,7 +722,7 @@ fn bottle_primer_streams_and_fetches() {
     let answer = server.ask(&get("/fetch", ""));
     let chunks = "9\r\nresult 1\n\r\n9\r\nresult 2\n\r\n9\r\nresult 3\n\r\n0\r\n\r\n";
     assert!(answer.ends_with(&format!("\r\n\r\n{chunks}")), "{answer}");
-    assert!(server.ask(&get("/", "")).starts_with("HTTP/1.1 404 "));
+    assert!(server.ask(&get("/nothing", "")).starts_with("HTTP/1.1 404 "));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use greenloop::event::Event;
 use greenloop::http::{
-    self, Body, Config, IntoResponse, Limits, Request, Response, RunningServer, Server, SharedStream,
+    self, Body, Config, DuplexStream, IntoResponse, Limits, Request, Response, RunningServer, Server,
     StatusCode, Transport, Upgraded, serve_connection,
 };
 use greenloop::net::{TcpStream, UnixStream};
@@ -227,7 +227,7 @@ impl Transport for Local {
         None
     }
 
-    fn share(&self) -> io::Result<Rc<dyn SharedStream>> {
+    fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
         match self.1 {
             true => Ok(Rc::new(self.0.try_clone()?)),
             false => Unshared.share(),

@@ -479,3 +479,28 @@ fn three_hundred_at_once() {
     }
     server.stop(LONG);
 }
+
+/// `.ci/websocket` starts the server.
+#[test]
+#[ignore = "needs a server of another make: .ci/websocket"]
+fn the_server_of_others_can_be_talked_to() {
+    let port = std::env::var("GREENLOOP_WEBSOCKET_PEER").expect("the port of an echo server");
+    let socket = large()
+        .protocols(["echo"])
+        .connect(&format!("ws://127.0.0.1:{}/", port.trim()))
+        .expect("a connection");
+    assert_eq!(socket.protocol(), Some("echo"));
+    let writer = spawn({
+        let socket = socket.clone();
+        move || (0..20).try_for_each(|n| socket.send(pattern(n * 20_000, n)))
+    });
+    for n in 0..20 {
+        assert!(socket.read().unwrap().bytes() == pattern(n * 20_000, n));
+    }
+    writer.join().unwrap().unwrap();
+    // It pings all the time, and an answer that is late would end the connection.
+    assert!(timeout(Duration::from_millis(500), || socket.read()).is_err());
+    socket.send("text").unwrap();
+    assert_eq!(socket.read().unwrap().text(), Some("text"));
+    socket.close(1000, "bye").unwrap();
+}
