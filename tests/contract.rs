@@ -74,7 +74,6 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Decided, "TL02", "there is no non-blocking mode; a write with a limit ends with `TimedOut` (`tests/tls.rs`)"),
     (Kind::Meaningless, "SV12", "no handler runs in the loop: each has a greenlet, and may block"),
     (Kind::Decided, "WS55", "a go-ahead carries no headers of the handler, as in gevent today"),
-    (Kind::Absent, "WS66 WS67", "upgrades"),
     (Kind::Absent, "WS78 WS79", "an access log"),
 ];
 

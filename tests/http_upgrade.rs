@@ -172,6 +172,17 @@ fn the_body_of_the_request_is_not_taken_for_the_stream() {
     let request = b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: raw\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nrest";
     let answer = exchange(&echo_app, request);
     assert!(answer.starts_with("HTTP/1.1 101 ") && answer.ends_with("\r\n\r\nrest"), "{answer}");
+    // WS67: to a handler the body ends where it ends, and the stream is something else.
+    let app = |request: &mut Request<'_>| {
+        let mut body = String::new();
+        request.body().read_to_string(&mut body)?;
+        Ok(Response::upgrade("raw", move |mut stream| {
+            let mut rest = String::new();
+            stream.read_to_string(&mut rest)?;
+            Ok(stream.write_all(format!("{body}, {rest}").as_bytes())?)
+        }))
+    };
+    assert!(exchange(&app, request).ends_with("\r\n\r\nabc, rest"));
     // A client that waits for a go-ahead may send either.
     let request = b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: raw\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nrest";
     let answer = exchange(&echo_app, request);
