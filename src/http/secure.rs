@@ -36,13 +36,13 @@ struct Secure<S: Stream> {
 
 impl<S: Stream> Read for Secure<S> {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(place)
+        (*self.stream).read(place)
     }
 }
 
 impl<S: Stream> Write for Secure<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
+        (*self.stream).write(bytes)
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -50,17 +50,17 @@ impl<S: Stream> Write for Secure<S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
+        (*self.stream).flush()
     }
 }
 
 impl<S: Stream> Transport for Secure<S> {
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket.stream.set_read_timeout(timeout)
+        self.socket.stream.limit_reads(timeout)
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket.stream.set_write_timeout(timeout)
+        self.socket.stream.limit_writes(timeout)
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
@@ -77,7 +77,7 @@ impl<S: Stream> Transport for Secure<S> {
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {
-        Some(self.socket.peer)
+        Transport::peer_addr(&self.socket)
     }
 
     fn tls(&self) -> Option<TlsInfo<'_>> {
@@ -85,30 +85,30 @@ impl<S: Stream> Transport for Secure<S> {
     }
 
     fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
-        Ok(Rc::new(SecureShared { stream: self.stream.clone(), socket: self.socket.share()? }))
+        Ok(Rc::new(SecureShared { stream: self.stream.clone(), socket: Transport::share(&self.socket)? }))
     }
 }
 
 /// The same for greenlets that share it.
-struct SecureShared {
-    stream: Rc<TlsStream<TcpStream>>,
+struct SecureShared<S> {
+    stream: Rc<TlsStream<S>>,
     socket: Rc<dyn DuplexStream>,
 }
 
-impl DuplexStream for SecureShared {
+impl<S: Stream> DuplexStream for SecureShared<S> {
     #[track_caller]
     fn read(&self, place: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(place)
+        (*self.stream).read(place)
     }
 
     #[track_caller]
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
+        (*self.stream).write(bytes)
     }
 
     #[track_caller]
     fn flush(&self) -> io::Result<()> {
-        self.stream.flush()
+        (*self.stream).flush()
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

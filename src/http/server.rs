@@ -381,20 +381,20 @@ impl<S: Stream> Transport for Socket<S> {
     }
 
     fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
-        let (stream, gate) = (self.stream.try_clone()?, self.gate.clone());
-        Ok(Rc::new(Socket { stream, peer: self.peer, gate, place: Cell::new(None) }))
+        let (stream, gate) = (self.stream.another_handle()?, self.gate.clone());
+        Ok(Rc::new(Socket { stream, peer: self.peer.clone(), gate, place: Cell::new(None) }))
     }
 }
 
-impl DuplexStream for Socket {
+impl<S: Stream> DuplexStream for Socket<S> {
     #[track_caller]
     fn read(&self, place: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(place)
+        DuplexStream::read(&self.stream, place)
     }
 
     #[track_caller]
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
+        DuplexStream::write(&self.stream, bytes)
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -402,19 +402,19 @@ impl DuplexStream for Socket {
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.set_read_timeout(timeout)
+        self.stream.limit_reads(timeout)
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.set_write_timeout(timeout)
+        self.stream.limit_writes(timeout)
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        self.stream.end(Shutdown::Write)
     }
 
     fn shutdown(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Both)
+        self.stream.end(Shutdown::Both)
     }
 
     fn set_idle(&self, is_idle: bool) {
@@ -426,6 +426,6 @@ impl DuplexStream for Socket {
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {
-        Some(self.peer)
+        S::address(&self.peer)
     }
 }

@@ -1,5 +1,6 @@
 //! The sockets that a server serves: one of either kind can rest between two requests.
 
+use super::duplex_stream::DuplexStream;
 use crate::hub::Reason;
 use crate::io::Resting;
 use crate::net::{TcpStream, UnixStream};
@@ -17,7 +18,7 @@ use crate::tls::SharedStream as Shared;
 pub(super) trait Shared {}
 
 /// What a server needs of a socket. All of it is what the sockets of `net` can do anyway.
-pub(super) trait Stream: Read + Write + Shared + Sized + 'static {
+pub(super) trait Stream: Read + Write + DuplexStream + Shared + Sized + 'static {
     /// Where a client comes from.
     type Peer: Clone + fmt::Debug + 'static;
 
