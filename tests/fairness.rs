@@ -2,33 +2,35 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use greenloop::event::Event;
-use greenloop::net::TcpStream;
 use greenloop::server::StreamServer;
-use greenloop::{spawn, wait_all};
+use greenloop::sync;
 
 const CLIENTS: usize = 50;
 /// So many reads of all clients together.
 const READS: u32 = 20_000;
 
+/// A read takes so much, and a client has sent so much before the first: more than it can get rid of.
+const PIECE: usize = 16;
+const SENT: usize = 16 * 1024;
+
 /// How often each client was served until all together had been so often; `work` is done for each read.
 fn served(work: fn()) -> Vec<u32> {
     let counts: Rc<RefCell<Vec<Rc<Cell<u32>>>>> = Rc::default();
     let (total, done) = (Rc::new(Cell::new(0)), Event::new());
+    let all_have_sent = sync::Event::new();
     let server = StreamServer::bind("127.0.0.1:0").unwrap().handle({
-        let (counts, done, all_here) = (counts.clone(), done.clone(), Event::new());
+        let (counts, done, begin) = (counts.clone(), done.clone(), all_have_sent.clone());
         move |mut socket, _| -> io::Result<()> {
             let count = Rc::new(Cell::new(0));
             counts.borrow_mut().push(count.clone());
-            if counts.borrow().len() == CLIENTS {
-                all_here.set();
-            }
-            all_here.wait();
-            let mut bytes = [0; 256];
+            begin.wait();
+            let mut bytes = [0; PIECE];
             while total.get() < READS && socket.read(&mut bytes)? > 0 {
                 work();
                 count.set(count.get() + 1);
@@ -41,17 +43,18 @@ fn served(work: fn()) -> Vec<u32> {
     server.start().unwrap();
     let address = server.local_addr().unwrap();
     let clients = thread::spawn(move || {
-        for _ in 0..CLIENTS {
-            spawn(move || {
-                let mut socket = TcpStream::connect(address).unwrap();
-                // Until the server has had enough of it.
-                while socket.write_all(&[7; 16 * 1024]).is_ok() {}
-            });
-        }
-        wait_all();
+        let connect = |_| {
+            let mut socket = TcpStream::connect(address).unwrap();
+            socket.write_all(&[7; SENT]).unwrap();
+            socket
+        };
+        let sockets: Vec<TcpStream> = (0..CLIENTS).map(connect).collect();
+        all_have_sent.set();
+        // Until the server has had enough of them.
+        sockets.into_iter().for_each(|mut socket| drop(socket.read(&mut [0; 1])));
     });
     done.wait();
-    server.stop(Duration::ZERO);
+    server.stop(Duration::from_secs(10));
     clients.join().unwrap();
     counts.take().iter().map(|count| count.get()).collect()
 }
