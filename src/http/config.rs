@@ -1,11 +1,14 @@
 //! What all connections of a server have in common.
 
+use super::access::Access;
+use super::deadline::Stopwatch;
 use super::head::Head;
 use super::limits::Limits;
 use std::fmt;
 use std::rc::Rc;
 
 type Report = Rc<dyn Fn(&str)>;
+type Log = Rc<dyn Fn(&Access<'_>)>;
 
 /// How connections are served: their limits, and where failures of the handler are reported.
 ///
@@ -18,6 +21,7 @@ type Report = Rc<dyn Fn(&str)>;
 pub struct Config {
     pub(crate) limits: Limits,
     on_error: Option<Report>,
+    on_access: Option<Log>,
 }
 
 impl Config {
@@ -37,6 +41,34 @@ impl Config {
     pub fn on_error(mut self, report: impl Fn(&str) + 'static) -> Config {
         self.on_error = Some(Rc::new(report));
         self
+    }
+
+    /// Has each exchange told to `log` when it has ended: see [`Access`], whose text is a line in the common log format. There is no access
+    /// log without it.
+    ///
+    /// The function runs in the greenlet of the connection, behind the answer and before the next request. Refused requests are told as
+    /// well; a connection that ends without having asked is not, nor is an exchange whose greenlet is killed.
+    ///
+    /// ```
+    /// use greenloop::http::Config;
+    ///
+    /// // To the `log` crate: `|access| log::info!("{access}")`.
+    /// let config = Config::new().access_log(|access| eprintln!("{access}"));
+    /// ```
+    pub fn access_log(mut self, log: impl Fn(&Access<'_>) + 'static) -> Config {
+        self.on_access = Some(Rc::new(log));
+        self
+    }
+
+    /// Starts the clock of an exchange, if anybody wants to know.
+    pub(crate) fn clock(&self) -> Option<Stopwatch> {
+        self.on_access.as_ref().map(|_| Stopwatch::start())
+    }
+
+    pub(crate) fn log(&self, access: &Access<'_>) {
+        if let Some(log) = &self.on_access {
+            log(access);
+        }
     }
 
     pub(crate) fn report(&self, head: &Head, what: &str) {

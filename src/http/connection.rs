@@ -16,6 +16,7 @@
 //! moment: closing a socket with unread input makes the kernel send a reset, which can destroy the answer
 //! before the client has read it.
 
+use super::access::{Access, Tally};
 use super::config::Config;
 use super::deadline::Deadline;
 use super::deliver::{Delivering, Sent, rethrow_if_private};
@@ -137,15 +138,15 @@ impl Connection<'_> {
         self.io.set_write_timeout(self.config.limits.write_timeout)?;
         loop {
             let after = match self.receive_head()? {
-                Received::Head => {
-                    match Framing::of(self.head).and_then(|framing| self.check_length(framing)) {
-                        Ok(framing) => self.exchange(framing)?,
-                        Err(fault) => self.refuse(fault, *self.head.method() == Method::HEAD)?,
+                Received::Head => self.logged(true, |connection| {
+                    match Framing::of(connection.head).and_then(|framing| connection.check_length(framing)) {
+                        Ok(framing) => connection.exchange(framing),
+                        Err(fault) => connection.refuse(fault, *connection.head.method() == Method::HEAD),
                     }
-                }
+                })?,
                 Received::Nothing => After::Close,
                 Received::Idle(timeout) => return Ok(Paused::Idle(timeout)),
-                Received::Fault(fault) => self.refuse(fault, false)?,
+                Received::Fault(fault) => self.logged(false, |connection| connection.refuse(fault, false))?,
             };
             match after {
                 After::Next => self.io.flush_if_large()?,
@@ -157,6 +158,24 @@ impl Connection<'_> {
                 }
             }
         }
+    }
+
+    /// Tells the access log what becomes of an exchange.
+    fn logged(
+        &mut self,
+        has_head: bool,
+        exchange: impl FnOnce(&mut Self) -> io::Result<After>,
+    ) -> io::Result<After> {
+        let Some(clock) = self.config.clock() else { return exchange(self) };
+        *self.io.tally() = Tally::default();
+        let after = exchange(self);
+        self.config.log(&Access {
+            peer: self.peer,
+            head: has_head.then_some(&*self.head),
+            tally: *self.io.tally(),
+            elapsed: clock.elapsed(),
+        });
+        after
     }
 
     /// Waits for the next head. The clock is looked at only if it does not come in one piece.
@@ -266,6 +285,22 @@ impl Connection<'_> {
     }
 }
 
+/// Answers a client for whom there is no place.
+pub(super) fn turn_away<T: Transport + 'static>(transport: T, config: &Config) -> io::Result<()> {
+    let peer = transport.peer_addr();
+    let Desk { buffers, mut head } = Desk::take();
+    let mut io = Io::new(transport, buffers);
+    let nobody = |_: &mut Request<'_>| unreported_failure();
+    let mut connection =
+        Connection { io: &mut io, handler: &nobody, config, peer, head: &mut head, served: 0, rests: false };
+    connection.io.set_write_timeout(config.limits.write_timeout)?;
+    let refused = connection.logged(false, |connection| connection.refuse(HttpError::Busy, false));
+    if refused.is_ok() {
+        io.linger(config.limits.linger_timeout, config.limits.max_linger);
+    }
+    quiet(refused.map(drop))
+}
+
 /// The response to send for what came of a handler, and whether the connection may go on. Reports a failure
 /// that is the handler's own; lets a kill or an expiry go on.
 fn settle(
@@ -321,7 +356,8 @@ fn give_away(
 
 /// The answer to a fault.
 fn describe(fault: HttpError) -> Response {
-    Response::new(fault.status()).body(format!("{}\n", fault.text()))
+    let response = Response::new(fault.status()).body(format!("{}\n", fault.text()));
+    if fault == HttpError::Busy { response.header("Retry-After", "1") } else { response }
 }
 
 /// The answer to a failure that has been reported.

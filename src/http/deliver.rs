@@ -76,6 +76,7 @@ impl Delivering<'_> {
     }
 
     fn write_head(&mut self, response: &Response, delivery: Delivery) {
+        self.io.tally().status = Some(response.status);
         encode::write_head(self.io.out(), response, delivery, self.reply);
     }
 

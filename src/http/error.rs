@@ -33,6 +33,7 @@ pub(crate) enum HttpError {
     Expectation,
     MediaType,
     Version,
+    Busy,
 }
 
 impl HttpError {
@@ -51,6 +52,7 @@ impl HttpError {
             HeadTooLarge | TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -82,6 +84,7 @@ impl HttpError {
             BodyTimeout => "the request body took too long",
             Expectation => "unknown expectation",
             MediaType => "the body is no application/x-www-form-urlencoded",
+            Busy => "the server has too many connections",
             Version => "only HTTP/1.0 and HTTP/1.1 are spoken here",
         }
     }

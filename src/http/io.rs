@@ -4,6 +4,7 @@
 //! gather in `out` while their requests are already in the input, and leave together with one write. *One
 //! read per wake-up*: a read takes what there is and never asks again to hear that there is no more.
 
+use super::access::Tally;
 use super::deadline::Deadline;
 use super::error::is_peer_gone;
 use super::transport::Transport;
@@ -92,6 +93,8 @@ pub(crate) struct Io<T: ?Sized> {
     read_timeout: Option<Option<Duration>>,
     /// Whether a write has failed. Nothing is written or read after it.
     is_broken: bool,
+    /// What the exchange at hand has sent.
+    tally: Tally,
     transport: T,
 }
 
@@ -104,7 +107,7 @@ impl<T: ?Sized> fmt::Debug for Io<T> {
 
 impl<T: Transport> Io<T> {
     pub(crate) fn new(transport: T, buffers: Box<Buffers>) -> Io<T> {
-        Io { buffers, read_timeout: None, is_broken: false, transport }
+        Io { buffers, read_timeout: None, is_broken: false, tally: Tally::default(), transport }
     }
 
     pub(crate) fn into_parts(self) -> (T, Box<Buffers>) {
@@ -140,6 +143,10 @@ impl<T: Transport + ?Sized> Io<T> {
 
     pub(crate) fn is_broken(&self) -> bool {
         self.is_broken
+    }
+
+    pub(crate) fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
     }
 
     /// Gives back memory that an unusual exchange took.
@@ -206,9 +213,10 @@ impl<T: Transport + ?Sized> Io<T> {
         if self.buffers.out.len() >= GATHER_LIMIT { self.flush() } else { Ok(()) }
     }
 
-    /// Adds `piece` to the output: small ones are gathered, large ones leave at once behind what was
+    /// Adds `piece` of a body to the output: small ones are gathered, large ones leave at once behind what was
     /// gathered.
     pub(crate) fn push(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.tally.body += piece.len() as u64;
         if piece.len() <= COPY_LIMIT {
             self.buffers.out.extend_from_slice(piece);
             return Ok(());

@@ -74,6 +74,12 @@ limits! {
     idle_timeout: Option<Duration> = Some(Duration::from_secs(75));
     /// How long one read of a request body may wait for bytes (30 s).
     body_timeout: Option<Duration> = Some(Duration::from_secs(30));
+    /// How many bytes of a request body have to come in a second (240), on average over
+    /// [`body_rate_window`](Limits::body_rate_window) and counting only the time in which they are waited for. Slower clients are
+    /// answered with 408. Zero allows any pace.
+    min_body_rate: u32 = 240;
+    /// The time over which the pace of a request body is measured (30 s).
+    body_rate_window: Duration = Duration::from_secs(30);
     /// How long one write may wait for a client that does not read (30 s). The connection is then dropped.
     write_timeout: Option<Duration> = Some(Duration::from_secs(30));
     /// How long a connection that was closed on a client still sending is read, so that the client sees the

@@ -19,6 +19,7 @@
 //! # Layers
 //!
 //! ```text
+//!   router, test_client                      what is made of handlers
 //!   server, stream, secure, keeper           the library's sockets, TLS, greenlets that rest between requests
 //!   connection, deliver, request_body        the exchange, over any `Transport`
 //!   io, desk                                 buffers: output before input, one read per wake-up
@@ -34,6 +35,8 @@
 //! which must be `chunked`. A request without `Host` is accepted. After a fault the client gets one answer,
 //! and nothing more that it has sent is interpreted.
 
+mod access;
+mod admission;
 mod chunked;
 mod conditions;
 mod config;
@@ -53,6 +56,7 @@ mod keeper;
 mod limits;
 mod media_type;
 mod pairs;
+mod params;
 mod percent;
 mod pieces;
 mod ranges;
@@ -60,18 +64,21 @@ mod request;
 mod request_body;
 mod response;
 mod response_body;
+mod router;
 #[cfg(feature = "tls")]
 mod secure;
 mod server;
 pub mod sse;
 mod static_files;
 mod stream;
+mod test_client;
 mod testing;
 mod transport;
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+pub use self::access::Access;
 pub use self::config::Config;
 pub use self::connection::serve_connection;
 pub use self::duplex_stream::DuplexStream;
@@ -83,8 +90,10 @@ pub use self::request::Request;
 pub use self::request_body::RequestBody;
 pub use self::response::{Handler, IntoResponse, Response};
 pub use self::response_body::Body;
+pub use self::router::{Middleware, Router};
 pub use self::server::{RunningServer, Server};
 pub use self::static_files::StaticFiles;
+pub use self::test_client::{TestClient, TestRequest, TestResponse};
 pub use self::testing::exchange;
 pub use self::transport::{TlsInfo, Transport};
 pub use self::upgrade::{UpgradeOutcome, Upgraded};

@@ -1,9 +1,11 @@
 //! A request as a handler sees it.
 
 use super::head::Head;
+use super::params::{self, Params};
 use super::request_body::RequestBody;
 use super::transport::TlsInfo;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 use std::net::SocketAddr;
@@ -29,11 +31,16 @@ pub struct Request<'a> {
     body: RequestBody<'a>,
     peer: Option<SocketAddr>,
     headers: OnceCell<HeaderMap>,
+    params: Option<Params>,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(head: &'a Head, body: RequestBody<'a>, peer: Option<SocketAddr>) -> Request<'a> {
-        Request { head, body, peer, headers: OnceCell::new() }
+        Request { head, body, peer, headers: OnceCell::new(), params: None }
+    }
+
+    pub(super) fn set_params(&mut self, params: Params) {
+        self.params = Some(params);
     }
 
     pub(crate) fn into_body(self) -> RequestBody<'a> {
@@ -58,6 +65,13 @@ impl<'a> Request<'a> {
     /// What follows the first `?` of the target, as it was sent.
     pub fn query(&self) -> Option<&'a str> {
         self.head.query()
+    }
+
+    /// What stands in the path in place of a parameter of the route, percent-decoded: `7` for `id`, if the pattern is
+    /// `/things/{id}` and the path `/things/7`. `None` if the route has no such parameter. See [`Router`](super::Router).
+    pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
+        let place = self.params.as_ref()?.place(name)?;
+        params::decode(&self.path()[place])
     }
 
     /// The version that the client speaks, 1.0 or 1.1.

@@ -1,7 +1,7 @@
 //! The body of a request as a reader: it ends where the body ends and never reads a byte too much.
 
 use super::chunked::Chunked;
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Pace, Stopwatch};
 use super::error::{HttpError, is_timeout};
 use super::framing::{BodyLength, Framing};
 use super::io::Io;
@@ -28,7 +28,8 @@ const BUFFER: usize = 16 * 1024;
 ///
 /// # Errors
 /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the client went away in the middle of the body,
-/// [`TimedOut`](io::ErrorKind::TimedOut) if it sent nothing for [`Limits::body_timeout`],
+/// [`TimedOut`](io::ErrorKind::TimedOut) if it sent nothing for [`Limits::body_timeout`] or too little for
+/// [`Limits::min_body_rate`],
 /// [`InvalidData`](io::ErrorKind::InvalidData) if the body is malformed or larger than [`Limits::max_body`].
 /// An error is final: every later read gives it again, and the connection closes after the answer.
 ///
@@ -49,6 +50,7 @@ pub struct RequestBody<'a> {
     left: Left,
     must_continue: bool,
     timeout: Option<Duration>,
+    pace: Option<Pace>,
     failure: Option<HttpError>,
 }
 
@@ -70,6 +72,7 @@ impl<'a> RequestBody<'a> {
             left,
             must_continue: framing.expects_continue,
             timeout: limits.body_timeout,
+            pace: Pace::new(limits.min_body_rate, limits.body_rate_window),
             failure: None,
         }
     }
@@ -246,8 +249,32 @@ impl<'a> RequestBody<'a> {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        let result = self.io.fill(self.timeout, BUFFER);
-        self.check(result).map(drop)
+        self.receive(|io, timeout| io.fill(timeout, BUFFER)).map(drop)
+    }
+
+    /// One read of the transport, within the time that it may take and at the pace that the client has to keep.
+    fn receive(
+        &mut self,
+        mut read: impl FnMut(&mut Io<dyn Transport>, Option<Duration>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            let Some(pace) = &mut self.pace else {
+                let result = read(self.io, self.timeout);
+                return self.check(result);
+            };
+            let left = pace.left();
+            let own = self.timeout.filter(|&timeout| timeout <= left);
+            let clock = Stopwatch::start();
+            let result = read(self.io, own.or(Some(left)));
+            let ends_window = own.is_none() && matches!(&result, Err(error) if is_timeout(error));
+            let waited = if ends_window { left } else { clock.elapsed() };
+            let keeps_pace = pace.note(waited, result.as_ref().map_or(0, |&count| count as u64));
+            match result {
+                Err(_) if ends_window && keeps_pace && !self.io.is_broken() => {}
+                Ok(1..) if !keeps_pace => return self.fail(HttpError::BodyTimeout),
+                result => return self.check(result),
+            }
+        }
     }
 
     /// The next bytes of the body that are in the input buffer, which is filled if there are none. Empty at
@@ -332,8 +359,7 @@ impl Read for RequestBody<'_> {
         let direct = self.known().min(place.len());
         if direct >= DIRECT_READ && self.io.input().is_empty() {
             self.begin()?;
-            let result = self.io.read_past_buffer(&mut place[..direct], self.timeout);
-            let count = self.check(result)?;
+            let count = self.receive(|io, timeout| io.read_past_buffer(&mut place[..direct], timeout))?;
             self.note(count);
             return Ok(count);
         }

@@ -1,13 +1,17 @@
 //! The HTTP server: [`StreamServer`] with an HTTP connection in each greenlet. With `stream.rs` the only file of this module that knows
 //! the library's sockets.
 
+use super::access::Access;
+use super::admission::Admission;
 use super::config::Config;
+use super::connection::turn_away;
 use super::duplex_stream::DuplexStream;
 use super::keeper::{Service, keep};
 use super::limits::Limits;
 use super::response::Handler;
 use super::stream::Stream;
 use super::transport::Transport;
+use crate::lock::Permit;
 use crate::net::{TcpListener, TcpStream};
 use crate::server::{Builder, Listener, Serve, StreamServer, ToListenAddrs};
 use slab::Slab;
@@ -17,6 +21,9 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
+
+/// How many clients are told at a time that there is no place for them. More wait in the backlog.
+const MOST_REFUSED: usize = 64;
 
 /// An HTTP server that is bound to its address and not yet running: for TCP, or on another [`Listener`] whose streams are
 /// sockets.
@@ -32,6 +39,8 @@ use std::time::Duration;
 pub struct Server<L: Listener = TcpListener> {
     builder: Builder<L>,
     config: Config,
+    most: Option<usize>,
+    queue: Option<usize>,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::ServerConfig>,
 }
@@ -102,6 +111,8 @@ where
         Server {
             builder,
             config: Config::default(),
+            most: None,
+            queue: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -138,9 +149,43 @@ where
         self
     }
 
-    /// Bounds the connections served at a time. More wait in the backlog of the listening socket.
+    /// Has each exchange told to `log`: see [`Config::access_log`].
+    ///
+    /// ```no_run
+    /// use greenloop::http::{Access, Request, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = Server::bind("127.0.0.1:8080")?.access_log(Access::lines_to(std::io::stdout()));
+    /// server.serve(|_: &mut Request<'_>| "Hello, World!")
+    /// # }
+    /// ```
+    pub fn access_log(mut self, log: impl Fn(&Access<'_>) + 'static) -> Server<L> {
+        self.config = self.config.access_log(log);
+        self
+    }
+
+    /// Bounds the connections served at a time, those between two requests included. More wait in the backlog of the
+    /// listening socket, or in the queue: see [`queue`](Server::queue).
     pub fn max_connections(mut self, most: usize) -> Server<L> {
-        self.builder = self.builder.max_connections(most);
+        self.most = Some(most);
+        self
+    }
+
+    /// Accepts so many connections more than are served, which wait for their turn at most for [`Limits::head_timeout`]. Those
+    /// behind them, and those that have waited too long, are answered with 503 and closed; over TLS they are closed without a
+    /// word. Means nothing without [`max_connections`](Server::max_connections).
+    ///
+    /// ```
+    /// use greenloop::http::Server;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = Server::bind("127.0.0.1:0")?.max_connections(10_000).queue(1_000);
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue(mut self, waiting: usize) -> Server<L> {
+        self.queue = Some(waiting);
         self
     }
 
@@ -181,13 +226,36 @@ where
     /// # }
     /// ```
     pub fn start(self, handler: impl Handler + 'static) -> io::Result<RunningServer<L>> {
-        let gate = Rc::new(Gate::new());
+        let (builder, admission) = match (self.most, self.queue) {
+            (Some(most), Some(queue)) => {
+                let accepted = most.saturating_add(queue).saturating_add(MOST_REFUSED);
+                (self.builder.max_connections(accepted), Some(Admission::new(most, queue)))
+            }
+            (Some(most), None) => (self.builder.max_connections(most), None),
+            (None, _) => (self.builder, None),
+        };
+        let gate = Rc::new(Gate::new(admission));
         let service = Rc::new(Service { handler, config: self.config });
-        let server = self.builder.handle({
+        let server = builder.handle({
             let gate = gate.clone();
             move |stream, peer| -> io::Result<()> {
                 stream.prepare()?;
-                let socket = Socket { stream, peer, gate: gate.clone(), place: Cell::new(None) };
+                let slot = gate.admission.as_ref().map(|door| door.enter(service.config.limits.head_timeout));
+                let is_refused = matches!(slot, Some(None));
+                let socket = Socket {
+                    stream,
+                    peer,
+                    gate: gate.clone(),
+                    place: Cell::new(None),
+                    _slot: slot.flatten().map(Rc::new),
+                };
+                #[cfg(feature = "tls")]
+                if is_refused && self.tls.is_some() {
+                    return Ok(());
+                }
+                if is_refused {
+                    return turn_away(socket, &service.config);
+                }
                 #[cfg(feature = "tls")]
                 if let Some(tls) = &self.tls {
                     return super::secure::serve(tls, socket, &service);
@@ -286,11 +354,12 @@ impl<L: Listener> fmt::Debug for RunningServer<L> {
 struct Gate<S> {
     is_closed: Cell<bool>,
     idle: RefCell<Slab<S>>,
+    admission: Option<Admission>,
 }
 
 impl<S> Gate<S> {
-    fn new() -> Gate<S> {
-        Gate { is_closed: Cell::new(false), idle: RefCell::new(Slab::new()) }
+    fn new(admission: Option<Admission>) -> Gate<S> {
+        Gate { is_closed: Cell::new(false), idle: RefCell::new(Slab::new()), admission }
     }
 }
 
@@ -298,6 +367,7 @@ impl<S: Stream> Gate<S> {
     /// Ends the waits of idle connections: they read the end of the stream.
     fn close(&self) {
         self.is_closed.set(true);
+        self.admission.iter().for_each(Admission::open);
         for (_, stream) in self.idle.borrow().iter() {
             // Fails only if the connection is broken, and then it ends as well.
             let _ = stream.end(Shutdown::Read);
@@ -312,6 +382,8 @@ pub(super) struct Socket<S: Stream = TcpStream> {
     gate: Rc<Gate<S>>,
     /// Where it stands among the idle ones.
     place: Cell<Option<usize>>,
+    /// Until it and whoever has taken it over are gone.
+    _slot: Option<Rc<Permit>>,
 }
 
 impl<S: Stream> Drop for Socket<S> {
@@ -382,7 +454,13 @@ impl<S: Stream> Transport for Socket<S> {
 
     fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
         let (stream, gate) = (self.stream.another_handle()?, self.gate.clone());
-        Ok(Rc::new(Socket { stream, peer: self.peer.clone(), gate, place: Cell::new(None) }))
+        Ok(Rc::new(Socket {
+            stream,
+            peer: self.peer.clone(),
+            gate,
+            place: Cell::new(None),
+            _slot: self._slot.clone(),
+        }))
     }
 }
 

@@ -27,10 +27,14 @@ use std::time::Duration;
 /// assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer.ends_with(b"\r\n\r\nhome"));
 /// ```
 pub fn exchange<H: Handler + ?Sized>(handler: &H, input: impl AsRef<[u8]>) -> Vec<u8> {
+    exchange_with(handler, input.as_ref(), &Config::default())
+}
+
+pub(super) fn exchange_with<H: Handler + ?Sized>(handler: &H, input: &[u8], config: &Config) -> Vec<u8> {
     let output = Rc::new(RefCell::new(Vec::new()));
-    let input = Rc::new(RefCell::new(io::Cursor::new(input.as_ref().to_vec())));
+    let input = Rc::new(RefCell::new(io::Cursor::new(input.to_vec())));
     let memory = Memory { input, output: output.clone() };
-    serve_connection(memory, handler, &Config::default()).expect("memory does not fail");
+    serve_connection(memory, handler, config).expect("memory does not fail");
     output.take()
 }
 

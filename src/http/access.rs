@@ -1,0 +1,140 @@
+//! The access log: a record of each exchange, as a line in the common log format.
+
+use super::date;
+use super::head::Head;
+use ::http::{Method, StatusCode};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What became of one request. Its text is a line in the common log format, without a line end:
+///
+/// ```text
+/// 192.0.2.1 - - [06/Nov/1994:08:49:37 +0000] "GET /tea?kind=mint HTTP/1.1" 200 12
+/// ```
+///
+/// A dash stands for what there is not: a peer without an address, a request line that could not be read, a status where the client had
+/// gone before there was one. No byte that could end the line or the quotation comes from outside.
+///
+/// ```
+/// use greenloop::http::Config;
+///
+/// let slow = std::time::Duration::from_secs(1);
+/// let config = Config::new().access_log(move |access| {
+///     let mark = if access.elapsed() > slow { " slow" } else { "" };
+///     println!("{access}{mark}");
+/// });
+/// ```
+#[derive(Debug)]
+pub struct Access<'a> {
+    pub(super) peer: Option<SocketAddr>,
+    /// `None` if it was never whole.
+    pub(super) head: Option<&'a Head>,
+    pub(super) tally: Tally,
+    pub(super) elapsed: Duration,
+}
+
+/// What was sent in answer to one request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) status: Option<StatusCode>,
+    /// Bytes of the body without framing.
+    pub(crate) body: u64,
+}
+
+impl Access<'_> {
+    /// The address of the client.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// The method; `None` if the head of the request was malformed, or never came to its end.
+    pub fn method(&self) -> Option<&Method> {
+        self.head.map(Head::method)
+    }
+
+    /// The target as it was sent; `None` as above.
+    pub fn target(&self) -> Option<&str> {
+        self.head.map(Head::target)
+    }
+
+    /// The status that was sent; `None` if the client had gone before.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.tally.status
+    }
+
+    /// How many bytes of the body were sent, without the head and the framing of chunks.
+    pub fn body_bytes(&self) -> u64 {
+        self.tally.body
+    }
+
+    /// How long it took, from the end of the request's head to the end of the answer.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// A function for [`Config::access_log`](super::Config::access_log) that writes a line for each exchange to `writer`, by one call of
+    /// `write_all`. A writer that fails loses the line: the exchange is over, and nobody is left who could act on it.
+    ///
+    /// ```no_run
+    /// use greenloop::http::{Access, Request, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let log = std::fs::File::options().create(true).append(true).open("access.log")?;
+    /// let server = Server::bind("127.0.0.1:8080")?.access_log(Access::lines_to(log));
+    /// server.serve(|_: &mut Request<'_>| "Hello, World!")
+    /// # }
+    /// ```
+    pub fn lines_to(writer: impl Write + 'static) -> impl Fn(&Access<'_>) + 'static {
+        let (writer, lines) = (Cell::new(Some(writer)), RefCell::new(Vec::new()));
+        move |access| {
+            lines.borrow_mut().push(format!("{access}\n"));
+            // A writer that switches may be busy with the line of another greenlet, which then takes this one as well.
+            let Some(mut idle) = writer.take() else { return };
+            loop {
+                let next = lines.borrow_mut().drain(..).collect::<Vec<_>>();
+                if next.is_empty() {
+                    break;
+                }
+                for line in next {
+                    let _ = idle.write_all(line.as_bytes());
+                }
+            }
+            writer.set(Some(idle));
+        }
+    }
+}
+
+impl fmt::Display for Access<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.peer {
+            Some(peer) => write!(f, "{}", peer.ip())?,
+            None => f.write_str("-")?,
+        }
+        let mut now = Vec::with_capacity(32);
+        date::write_now(&mut now);
+        let now = String::from_utf8_lossy(&now);
+        // From `Sun, 06 Nov 1994 08:49:37 GMT`.
+        write!(f, " - - [{}/{}/{}:{} +0000] \"", &now[5..7], &now[8..11], &now[12..16], &now[17..25])?;
+        match self.head {
+            Some(head) => {
+                write!(f, "{} ", head.method())?;
+                // All of it is visible ASCII.
+                for part in head.target().split_inclusive(['"', '\\']) {
+                    match part.strip_suffix(['"', '\\']) {
+                        Some(before) => write!(f, "{before}\\{}", &part[before.len()..])?,
+                        None => f.write_str(part)?,
+                    }
+                }
+                write!(f, " {:?}\" ", head.version())?;
+            }
+            None => f.write_str("-\" ")?,
+        }
+        match self.tally.status {
+            Some(status) => write!(f, "{} {}", status.as_u16(), self.tally.body),
+            None => write!(f, "- {}", self.tally.body),
+        }
+    }
+}
