@@ -125,11 +125,11 @@ struct Server {
 impl Server {
     /// Starts the example and reads from its first line where it listens.
     fn start(name: &str, arguments: &[&str], line: &str) -> Server {
-        let mut child = Command::new(program(name))
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the example starts");
+        Server::spawn(Command::new(program(name)).args(arguments), line)
+    }
+
+    fn spawn(command: &mut Command, line: &str) -> Server {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the example starts");
         let mut first = String::new();
         let stdout = child.stdout.as_mut().expect("piped");
         BufReader::new(stdout).read_line(&mut first).expect("a line");
@@ -395,6 +395,19 @@ fn http_server_says_hello_and_not_found() {
     assert!(answer.ends_with("\r\n\r\nwxyz"), "{answer}");
     let answer = server.ask("GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+}
+
+#[test]
+fn http_server_knows_names_and_writes_an_access_log() {
+    let mut command = Command::new(program("http_server"));
+    command.args(["--port", "0", "--access-log"]).stderr(Stdio::piped());
+    let mut server = Server::spawn(&mut command, "listening on http://");
+    let answer = server.ask("GET /hello/big%20world HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(answer.ends_with("\r\n\r\nHello, big world!\n"), "{answer}");
+    let mut errors = BufReader::new(server.child.stderr.take().expect("piped"));
+    let logged = line(&mut errors);
+    assert!(logged.starts_with("127.0.0.1 - - ["), "{logged}");
+    assert!(logged.ends_with("] \"GET /hello/big%20world HTTP/1.1\" 200 18"), "{logged}");
 }
 
 #[test]

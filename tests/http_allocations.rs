@@ -1,7 +1,7 @@
 //! In the steady state an exchange allocates nothing.
 #![cfg(feature = "http")]
 
-use greenloop::http::{Config, Request, Transport, serve_connection};
+use greenloop::http::{Config, Handler, Request, Router, Transport, serve_connection};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{self, Read, Write};
@@ -77,9 +77,12 @@ impl Transport for Client {
 }
 
 fn allocations_of(requests: u32) -> u64 {
+    allocations_with(requests, &|_: &mut Request<'_>| "Hello, World!")
+}
+
+fn allocations_with(requests: u32, handler: &impl Handler) -> u64 {
     let before = COUNT.get();
-    serve_connection(Client { left: requests }, &|_: &mut Request<'_>| "Hello, World!", &Config::new())
-        .unwrap();
+    serve_connection(Client { left: requests }, handler, &Config::new()).unwrap();
     COUNT.get() - before
 }
 
@@ -87,6 +90,20 @@ fn allocations_of(requests: u32) -> u64 {
 fn a_kept_connection_allocates_only_for_its_first_request() {
     allocations_of(1);
     assert_eq!(allocations_of(1000), allocations_of(1));
+}
+
+#[test]
+fn neither_a_router_nor_its_middleware_allocates() {
+    let pass = |request: &mut Request<'_>, next: &dyn Handler| next.handle(request);
+    let found = |request: &mut Request<'_>| match request.param("page").as_deref() {
+        Some("plain") => "Hello, World!",
+        _ => "another page",
+    };
+    let inner = Router::new().get("/{page}", found).wrap(pass);
+    let app = Router::new().get("/other", |_: &mut Request<'_>| "x").nest("/in", inner).wrap(pass);
+    let app = app.get("/{page}", found);
+    allocations_with(1, &app);
+    assert_eq!(allocations_with(1000, &app), allocations_with(1, &app));
 }
 
 #[test]

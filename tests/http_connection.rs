@@ -200,6 +200,19 @@ mod responses {
     }
 
     #[test]
+    fn buffers_that_were_filled_bit_by_bit_are_bodies_and_pieces_like_others() {
+        // WS10
+        let grown = |text: &str| {
+            let mut bytes = Vec::new();
+            bytes.extend(text.bytes());
+            bytes
+        };
+        assert_eq!(talk(get("/"), &move |_: &mut Request<'_>| grown("hello")).response().text(), "hello");
+        let pieces = move |_: &mut Request<'_>| Body::stream([grown("hello "), grown("world")]);
+        assert_eq!(talk(get("/"), &pieces).response().chunks.unwrap(), [&b"hello "[..], b"world"]);
+    }
+
+    #[test]
     fn a_stream_to_an_old_client_ends_with_the_connection() {
         let request = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
         let response = talk(request, &|_: &mut Request<'_>| Body::stream(["a", "b"])).response();
@@ -370,6 +383,23 @@ mod request_bodies {
         // WS27
         let (found, _) = with_body(get("/"), |body| body.read(&mut [0; 5]).unwrap());
         assert_eq!(found, Some(0));
+    }
+
+    #[test]
+    fn a_body_is_never_read_past_its_length() {
+        // WS48
+        for size in [2, 10, 100_000] {
+            let read = Rc::new(RefCell::new(Vec::new()));
+            let log = read.clone();
+            let outcome = talk(post("12") + &get("/"), &move |request: &mut Request<'_>| {
+                let mut place = vec![0; size];
+                let count = request.body().read(&mut place)?;
+                log.borrow_mut().push(place[..count].to_vec());
+                Ok(request.body().read(&mut place)?.to_string())
+            });
+            assert_eq!(outcome.responses().iter().map(|r| r.text()).collect::<Vec<_>>(), ["0", "0"]);
+            assert_eq!(read.take(), [&b"12"[..], b""]);
+        }
     }
 
     #[test]

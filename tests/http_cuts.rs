@@ -36,6 +36,11 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         "Bare: x\n",
         "Folded: x\r\n y\r\n",
         "Space : x\r\n",
+        "Host: h:x\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "X: y\rz\r\n",
+        "X: \"a, b\"\t\r\n",
+        "Content-Length: 0\r\n",
     ]);
     let body = prop::sample::select(vec![
         "\r\n",
@@ -47,6 +52,11 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n",
         "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
         "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5 ;x\r\nhello\r\n0;y\r\nTrailer: x\r\nOther:\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n65\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\rz\r\n\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     ]);
     (path, version, prop::collection::vec(field, 0..4), body).prop_map(|(path, version, fields, body)| {
         format!("POST {path} HTTP/{version}\r\n{}{body}", fields.concat()).into_bytes()
@@ -86,6 +96,21 @@ proptest! {
         if is_cut_off {
             input.truncate(end.index(input.len()));
         }
+        let whole = answer(Client::sending(&input));
+        prop_assert_eq!(&whole, &answer(Client::cut(&input, &sizes)));
+        prop_assert_eq!(&whole, &answer(Client::cut(&input, &vec![1; input.len()])));
+    }
+
+    #[test]
+    fn chunks_are_decoded_alike_however_they_are_cut(
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "0", "1", "5", "a", "F", "10", ";", "x", "=", "\"", " ", "\t", "\r", "\n", "\r\n", "\r\n", "\r\n", "hello",
+            "0\r\n\r\n", "5\r\nhello\r\n", "X: y\r\n", "GET / HTTP/1.1\r\n\r\n",
+        ]), 0..20),
+        sizes in prop::collection::vec(1usize..20, 0..40),
+    ) {
+        let head = "POST /all HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let input = [head, &pieces.concat(), "GET / HTTP/1.1\r\n\r\n"].concat().into_bytes();
         let whole = answer(Client::sending(&input));
         prop_assert_eq!(&whole, &answer(Client::cut(&input, &sizes)));
         prop_assert_eq!(&whole, &answer(Client::cut(&input, &vec![1; input.len()])));

@@ -13,13 +13,14 @@ use super::params::{self, MOST, Params};
 use super::request::Request;
 use super::response::{Handler, IntoResponse, Response};
 use ::http::{HeaderValue, Method, StatusCode, header};
+use std::cmp::Reverse;
 use std::fmt;
 use std::rc::Rc;
 
 /// Chooses the handler of a request by its path and its method.
 ///
 /// A pattern is a path in which `{name}` stands for one segment and `{*name}`, at the end, for all that is left, but not for
-/// nothing. What is written out goes before what is not. Patterns are held against the path as it was sent; the
+/// nothing. What is written out goes before what is not; `{*name}` and `{name}` cannot stand at the same place. Patterns are held against the path as it was sent; the
 /// handler gets the decoded values by [`Request::param`].
 ///
 /// `HEAD` is answered by the handler of `GET`, unless it has its own. `OPTIONS` is answered with the methods that there are, and
@@ -44,6 +45,17 @@ pub struct Router {
     routes: Vec<Route>,
     layers: Vec<Box<dyn Middleware>>,
     fallback: Option<Box<dyn Handler>>,
+    /// Those of nested routers, the deepest first.
+    fallbacks: Vec<Fallback>,
+}
+
+/// What answers below the prefix of a nested router where no route does. It has a table of its own, in which its wildcard
+/// contradicts no other pattern.
+struct Fallback {
+    pattern: String,
+    table: matchit::Router<()>,
+    names: Rc<[Box<str>]>,
+    handler: Box<dyn Handler>,
 }
 
 /// All that one pattern leads to.
@@ -156,8 +168,11 @@ impl Router {
                 self.insert(&pattern, None, behind(handler));
             }
         }
+        for fallback in inner.fallbacks {
+            self.add_fallback(format!("{prefix}{}", fallback.pattern), behind(fallback.handler));
+        }
         if let Some(handler) = inner.fallback {
-            self.insert(&format!("{prefix}/{{*path}}"), None, behind(handler));
+            self.add_fallback(format!("{prefix}/{{*path}}"), behind(handler));
         }
         self
     }
@@ -187,8 +202,10 @@ impl Router {
 
     #[track_caller]
     fn insert(&mut self, pattern: &str, method: Option<Method>, handler: Box<dyn Handler>) {
-        let known = self.routes.iter().position(|route| route.pattern == pattern);
-        let at = known.unwrap_or_else(|| self.add_pattern(pattern));
+        let at = match self.routes.iter().position(|route| route.pattern == pattern) {
+            Some(known) => known,
+            None => self.add_pattern(pattern),
+        };
         let route = &mut self.routes[at];
         let is_taken = match &method {
             Some(method) => route.handlers.iter().any(|(known, _)| known == method),
@@ -220,28 +237,61 @@ impl Router {
         at
     }
 
+    #[track_caller]
+    fn add_fallback(&mut self, pattern: String, handler: Box<dyn Handler>) {
+        let mut table = matchit::Router::new();
+        if let Err(error) = table.insert(&pattern, ()) {
+            panic!("the pattern `{pattern}` cannot be added: {error}");
+        }
+        let names = names(&pattern);
+        assert!(names.len() <= MOST, "`{pattern}` has more than {MOST} parameters");
+        self.fallbacks.push(Fallback { pattern, table, names, handler });
+        self.fallbacks.sort_by_key(|fallback| Reverse(fallback.pattern.matches('/').count()));
+    }
+
     fn dispatch(&self, request: &mut Request<'_>) -> Response {
         let path = request.path();
-        let Ok(found) = self.patterns.at(path) else {
-            return match &self.fallback {
-                Some(handler) => handler.handle(request),
-                None if path == "*" => StatusCode::NO_CONTENT.into_response(),
-                None => (StatusCode::NOT_FOUND, "not found\n").into_response(),
-            };
-        };
+        let Ok(found) = self.patterns.at(path) else { return self.without_route(request) };
         let route = &self.routes[*found.value];
-        if !route.names.is_empty() {
-            if found.params.iter().any(|(_, value)| params::decode(value).is_none()) {
-                return (StatusCode::BAD_REQUEST, "malformed percent-encoding in the path\n").into_response();
-            }
-            let values = found.params.iter().map(|(_, value)| value);
-            request.set_params(Params::new(&route.names, path, values));
+        if let Some(refusal) = note(&found.params, &route.names, path, request) {
+            return refusal;
         }
         match route.handler(request.method()) {
             Some(handler) => handler.handle(request),
             None => route.without_handler(request.method()),
         }
     }
+
+    fn without_route(&self, request: &mut Request<'_>) -> Response {
+        let path = request.path();
+        let nested = self.fallbacks.iter().find_map(|it| it.table.at(path).ok().map(|found| (it, found)));
+        if let Some((fallback, found)) = nested {
+            let refusal = note(&found.params, &fallback.names, path, request);
+            return refusal.unwrap_or_else(|| fallback.handler.handle(request));
+        }
+        match &self.fallback {
+            Some(handler) => handler.handle(request),
+            None if path == "*" => StatusCode::NO_CONTENT.into_response(),
+            None => (StatusCode::NOT_FOUND, "not found\n").into_response(),
+        }
+    }
+}
+
+/// Gives the parameters to the request; or gives the answer to one whose parameters cannot be decoded.
+fn note<'p>(
+    found: &matchit::Params<'_, 'p>,
+    names: &Rc<[Box<str>]>,
+    path: &'p str,
+    request: &mut Request<'_>,
+) -> Option<Response> {
+    if names.is_empty() {
+        return None;
+    }
+    if found.iter().any(|(_, value)| params::decode(value).is_none()) {
+        return Some((StatusCode::BAD_REQUEST, "malformed percent-encoding in the path\n").into_response());
+    }
+    request.set_params(Params::new(names, path, found.iter().map(|(_, value)| value)));
+    None
 }
 
 /// The names of the parameters of a pattern that is known to be well-formed, in their order.

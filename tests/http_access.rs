@@ -1,0 +1,149 @@
+//! The access log.
+#![cfg(feature = "http")]
+
+mod http_support;
+
+use greenloop::http::{
+    self, Access, Body, Config, Handler, IntoResponse, Request, StatusCode, serve_connection,
+};
+use http_support::Client;
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+use std::rc::Rc;
+use std::time::Duration;
+
+fn app(request: &mut Request<'_>) -> http::Result<http::Response> {
+    Ok(match request.path() {
+        "/stream" => Body::stream(["START", "END"]).into_response(),
+        "/read" => {
+            let mut body = Vec::new();
+            request.body().read_to_end(&mut body)?;
+            body.into_response()
+        }
+        "/fail" => return Err("expected".into()),
+        "/none" => StatusCode::NO_CONTENT.into_response(),
+        "/large" => vec![b'x'; 100_000].into_response(),
+        _ => "hello".into_response(),
+    })
+}
+
+/// The lines for a connection, without their times.
+fn lines(client: &Client, handler: &impl Handler) -> Vec<String> {
+    let lines = Rc::new(RefCell::new(Vec::new()));
+    let sink = lines.clone();
+    let config =
+        Config::new().on_error(|_| ()).access_log(move |access| sink.borrow_mut().push(access.to_string()));
+    serve_connection(client.clone(), handler, &config).unwrap();
+    lines.take().iter().map(|line| without_time(line)).collect()
+}
+
+fn without_time(line: &str) -> String {
+    let (before, rest) = line.split_once('[').unwrap();
+    let (time, after) = rest.split_once(']').unwrap();
+    let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    assert!(shape.starts_with("00/") && shape.ends_with("/0000:00:00:00 +0000"), "{time}");
+    format!("{before}[]{after}")
+}
+
+#[test]
+fn a_line_has_the_request_line_the_status_and_the_bytes() {
+    // WS79
+    let input = "GET /?q=1 HTTP/1.1\r\n\r\nHEAD / HTTP/1.1\r\n\r\nGET /stream HTTP/1.1\r\n\r\n\
+                 GET /none HTTP/1.1\r\n\r\nGET /large HTTP/1.1\r\n\r\n\
+                 POST /read HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi\
+                 GET /fail HTTP/1.1\r\n\r\n";
+    let expected = [
+        "192.0.2.1 - - [] \"GET /?q=1 HTTP/1.1\" 200 5",
+        "192.0.2.1 - - [] \"HEAD / HTTP/1.1\" 200 0",
+        "192.0.2.1 - - [] \"GET /stream HTTP/1.1\" 200 8",
+        "192.0.2.1 - - [] \"GET /none HTTP/1.1\" 204 0",
+        "192.0.2.1 - - [] \"GET /large HTTP/1.1\" 200 100000",
+        "192.0.2.1 - - [] \"POST /read HTTP/1.0\" 200 2",
+        "192.0.2.1 - - [] \"GET /fail HTTP/1.1\" 500 26",
+    ];
+    assert_eq!(lines(&Client::sending(input), &app), expected);
+}
+
+#[test]
+fn refused_requests_are_logged_and_silence_is_not() {
+    let of = |input: &str| lines(&Client::sending(input), &app);
+    assert_eq!(of("GET / HTTP %\r\n\r\n"), ["192.0.2.1 - - [] \"-\" 400 23"]);
+    assert_eq!(
+        of("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"),
+        ["192.0.2.1 - - [] \"GET / HTTP/1.1\" 400 44"]
+    );
+    assert_eq!(of(""), [""; 0]);
+    // The head that was read last is not that of the request that could not be read.
+    let both = of("GET /a HTTP/1.1\r\n\r\nx\r\n\r\n");
+    assert_eq!(both[1], "192.0.2.1 - - [] \"-\" 400 23");
+}
+
+#[test]
+fn a_request_whose_client_has_gone_is_logged() {
+    // WS93
+    let client =
+        Client::sending("GET /large HTTP/1.1\r\n\r\n").failing_writes_after(0, io::ErrorKind::BrokenPipe);
+    assert_eq!(lines(&client, &app), ["192.0.2.1 - - [] \"GET /large HTTP/1.1\" 200 100000"]);
+}
+
+#[test]
+fn nothing_from_outside_ends_the_line_or_the_quotation() {
+    let lines = lines(&Client::sending("GET /a\"b\\ HTTP/1.1\r\n\r\n"), &app);
+    assert_eq!(lines, ["192.0.2.1 - - [] \"GET /a\\\"b\\\\ HTTP/1.1\" 200 5"]);
+}
+
+#[test]
+fn the_record_has_all_that_the_line_has_and_the_time() {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let sink = seen.clone();
+    let config = Config::new().access_log(move |access| {
+        assert!(access.elapsed() < Duration::from_secs(60));
+        sink.borrow_mut().push((
+            access.peer_addr().map(|peer| peer.port()),
+            access.method().map(|method| method.to_string()),
+            access.target().map(str::to_string),
+            access.status().map(|status| status.as_u16()),
+            access.body_bytes(),
+        ));
+    });
+    serve_connection(Client::sending("GET /x HTTP/1.1\r\n\r\n?\r\n\r\n"), &app, &config).unwrap();
+    let expected = [
+        (Some(4711), Some("GET".into()), Some("/x".into()), Some(200), 5),
+        (Some(4711), None, None, Some(400), 23),
+    ];
+    assert_eq!(seen.take(), expected);
+}
+
+/// A writer that sends a request itself, so that lines come while it is busy, and that notes what it gets.
+struct Nosy {
+    written: Rc<RefCell<Vec<Vec<u8>>>>,
+    again: Rc<RefCell<Option<Config>>>,
+}
+
+impl Write for Nosy {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.written.borrow_mut().push(bytes.to_vec());
+        let config = self.again.borrow_mut().take();
+        if let Some(config) = config {
+            serve_connection(Client::sending("GET /inner HTTP/1.1\r\n\r\n"), &app, &config).unwrap();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_gets_whole_lines_also_those_that_come_while_it_writes() {
+    let (written, again) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(None)));
+    let writer = Nosy { written: written.clone(), again: again.clone() };
+    let config = Config::new().access_log(Access::lines_to(writer));
+    *again.borrow_mut() = Some(config.clone());
+    serve_connection(Client::sending("GET /outer HTTP/1.1\r\n\r\n"), &app, &config).unwrap();
+    let written: Vec<_> = written.take().into_iter().map(|line| String::from_utf8(line).unwrap()).collect();
+    assert_eq!(written.len(), 2, "{written:?}");
+    assert!(written[0].contains("GET /outer ") && written[1].contains("GET /inner "), "{written:?}");
+    assert!(written.iter().all(|line| line.ends_with('\n') && line.matches('\n').count() == 1));
+}

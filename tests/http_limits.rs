@@ -1,0 +1,254 @@
+//! What a server takes, over real sockets: places, paces, and clients that never finish.
+#![cfg(feature = "http")]
+
+mod net_support;
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use greenloop::event::Event;
+use greenloop::http::{self, Limits, Request, RunningServer, Server};
+use greenloop::net::TcpStream;
+use greenloop::{sleep, spawn};
+use net_support::{Flag, LONG, PROMPT, ms, spawn_parked};
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PROMPT)).unwrap();
+    stream
+}
+
+/// All that comes until the server closes.
+fn rest(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn echo(request: &mut Request<'_>) -> http::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    request.body().read_to_end(&mut body)?;
+    Ok(body)
+}
+
+fn start(server: Server, handler: impl http::Handler + 'static) -> (RunningServer, SocketAddr) {
+    let server = server.start(handler).unwrap();
+    let address = server.local_addr().unwrap();
+    (server, address)
+}
+
+fn bind() -> Server {
+    Server::bind("127.0.0.1:0").unwrap()
+}
+
+mod places {
+    use super::*;
+
+    /// A server with one place and room for `queue` more, whose handler waits for the event and tells when it runs.
+    fn one_place(queue: usize, limits: Limits) -> (RunningServer, SocketAddr, Rc<Event>, Flag) {
+        let (open, runs) = (Rc::new(Event::new()), Flag::default());
+        let (waits, tells) = (open.clone(), runs.clone());
+        let handler = move |_: &mut Request<'_>| {
+            tells.raise();
+            waits.wait();
+            "served"
+        };
+        let (server, address) = start(bind().max_connections(1).queue(queue).limits(limits), handler);
+        (server, address, open, runs)
+    }
+
+    fn wait_for(flag: &Flag) {
+        let start = Instant::now();
+        while !flag.is_up() {
+            assert!(start.elapsed() < PROMPT, "it does not happen");
+            sleep(ms(1));
+        }
+    }
+
+    #[test]
+    fn those_behind_the_queue_are_told_that_there_is_no_place() {
+        // WS76
+        let (server, address, open, runs) = one_place(1, Limits::new());
+        let mut first = connect(address);
+        first.write_all(GET).unwrap();
+        wait_for(&runs);
+        let mut second = connect(address);
+        second.write_all(GET).unwrap();
+        // They are accepted in their order, so the queue is full for the third.
+        for _ in 0..3 {
+            let mut third = connect(address);
+            third.write_all(GET).unwrap();
+            let answer = rest(&mut third);
+            assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+            assert!(
+                answer.contains("\r\nretry-after: 1\r\n") && answer.contains("\r\nConnection: close\r\n")
+            );
+            assert!(answer.ends_with("\r\n\r\nthe server has too many connections\n"), "{answer}");
+        }
+        open.set();
+        for client in [&mut first, &mut second] {
+            assert!(rest(client).ends_with("\r\n\r\nserved"));
+        }
+        let mut later = connect(address);
+        later.write_all(GET).unwrap();
+        assert!(rest(&mut later).ends_with("\r\n\r\nserved"));
+        server.stop(LONG);
+    }
+
+    #[test]
+    fn a_queue_of_none_refuses_at_once() {
+        let (server, address, open, runs) = one_place(0, Limits::new());
+        let mut first = connect(address);
+        first.write_all(GET).unwrap();
+        wait_for(&runs);
+        assert!(rest(&mut connect(address)).starts_with("HTTP/1.1 503 "));
+        open.set();
+        assert!(rest(&mut first).ends_with("served"));
+        server.stop(LONG);
+    }
+
+    #[test]
+    fn who_waits_too_long_in_the_queue_is_told_as_well() {
+        let (server, address, open, runs) = one_place(5, Limits::new().head_timeout(Some(ms(30))));
+        let mut first = connect(address);
+        first.write_all(GET).unwrap();
+        wait_for(&runs);
+        let mut second = connect(address);
+        second.write_all(GET).unwrap();
+        assert!(rest(&mut second).starts_with("HTTP/1.1 503 "));
+        open.set();
+        assert!(rest(&mut first).ends_with("served"));
+        server.stop(LONG);
+    }
+
+    #[test]
+    fn who_waits_in_the_queue_does_not_delay_a_stop() {
+        let (server, address, open, runs) = one_place(5, Limits::new());
+        let mut first = connect(address);
+        first.write_all(GET).unwrap();
+        wait_for(&runs);
+        let mut waiting: Vec<_> = (0..3).map(|_| connect(address)).collect();
+        // Served behind the others in the queue of the kernel, so those three are in the queue here when it answers.
+        let mut most = (0..3).map(|_| connect(address)).collect::<Vec<_>>();
+        assert!(rest(most.last_mut().unwrap()).starts_with("HTTP/1.1 503 "));
+        let stopping = spawn_parked(move || server.stop(LONG));
+        for client in &mut waiting {
+            assert_eq!(rest(client), "");
+        }
+        assert!(!stopping.is_finished(), "one is still being served");
+        open.set();
+        assert!(rest(&mut first).ends_with("served"));
+        stopping.join().unwrap();
+    }
+}
+
+mod paces {
+    use super::*;
+
+    fn post(address: SocketAddr, length: usize) -> TcpStream {
+        let mut client = connect(address);
+        let head = format!("POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+        client.write_all(head.as_bytes()).unwrap();
+        client
+    }
+
+    #[test]
+    fn a_body_that_trickles_is_late_however_often_something_comes() {
+        let limits = Limits::new().min_body_rate(10_000).body_rate_window(ms(50));
+        let (server, address) = start(bind().limits(limits), echo);
+        let mut client = post(address, 1_000_000);
+        let mut trickling = client.try_clone().unwrap();
+        let trickle = spawn(move || {
+            // Ends when the server has closed.
+            while trickling.write_all(b"x").is_ok() {
+                sleep(ms(1));
+            }
+        });
+        let start = Instant::now();
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 408");
+        assert!(start.elapsed() < PROMPT);
+        trickle.kill();
+        server.stop(LONG);
+    }
+
+    #[test]
+    fn a_body_that_keeps_the_pace_may_take_as_long_as_it_likes() {
+        let limits = Limits::new().min_body_rate(100).body_rate_window(ms(20));
+        let (server, address) = start(bind().limits(limits), echo);
+        let mut client = post(address, 100_000);
+        for _ in 0..100 {
+            client.write_all(&[b'x'; 1000]).unwrap();
+            sleep(ms(1));
+        }
+        assert!(rest(&mut client).ends_with(&"x".repeat(100_000)));
+        server.stop(LONG);
+    }
+
+    #[test]
+    fn a_handler_that_takes_its_time_is_not_the_fault_of_the_client() {
+        let limits = Limits::new().min_body_rate(1_000_000).body_rate_window(ms(200));
+        let slow = |request: &mut Request<'_>| {
+            let mut byte = [0];
+            let mut count = 0;
+            while request.body().read(&mut byte)? > 0 {
+                count += 1;
+                sleep(ms(30));
+            }
+            Ok(count.to_string())
+        };
+        let (server, address) = start(bind().limits(limits), slow);
+        let mut client = post(address, 20);
+        client.write_all(&[b'x'; 20]).unwrap();
+        assert!(rest(&mut client).ends_with("\r\n\r\n20"));
+        server.stop(LONG);
+    }
+
+    #[test]
+    fn any_pace_will_do_if_that_is_asked_for() {
+        let limits = Limits::new().min_body_rate(0).body_rate_window(ms(1));
+        let (server, address) = start(bind().limits(limits), echo);
+        let mut client = post(address, 3);
+        for _ in 0..3 {
+            sleep(ms(5));
+            client.write_all(b"x").unwrap();
+        }
+        assert!(rest(&mut client).ends_with("\r\n\r\nxxx"));
+        server.stop(LONG);
+    }
+}
+
+#[test]
+fn hundreds_of_half_open_clients_do_not_keep_others_from_being_served() {
+    // WS97
+    const HALF_OPEN: usize = 300;
+    let limits = Limits::new().head_timeout(Some(Duration::from_secs(2)));
+    let (server, address) = start(bind().limits(limits), |_: &mut Request<'_>| "served");
+    let mut half_open: Vec<_> = (0..HALF_OPEN)
+        .map(|number| {
+            let mut client = connect(address);
+            // From nothing at all to all but the last byte.
+            let count = number % GET.len();
+            client.write_all(&GET[..count]).unwrap();
+            (client, count)
+        })
+        .collect();
+    for _ in 0..100 {
+        let mut client = connect(address);
+        client.write_all(GET).unwrap();
+        assert!(rest(&mut client).ends_with("\r\n\r\nserved"));
+    }
+    for (client, count) in &mut half_open {
+        let answer = rest(client);
+        match count {
+            0 => assert_eq!(answer, ""),
+            _ => assert!(answer.starts_with("HTTP/1.1 408 "), "after {count} bytes: {answer}"),
+        }
+    }
+    server.stop(LONG);
+}
