@@ -343,6 +343,7 @@ fn give_away(
     let io = body.io();
     match taken {
         Ok(taken) => {
+            io.tally().status = Some(response.status);
             encode::write_last_head(io.out(), &response);
             Ok(After::Give(taken))
         }
