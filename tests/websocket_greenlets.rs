@@ -338,6 +338,41 @@ fn a_peer_that_does_not_read_breaks_the_connection_in_the_end() {
     server.stop(Duration::ZERO);
 }
 
+/// Calls something when it is dropped.
+struct AtEnd<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn a_destructor_run_by_a_kill_does_not_wait_and_breaks_nothing() {
+    let server = Server::bind("127.0.0.1:0").unwrap().start(large_echo).unwrap();
+    let socket = WebSocket::connect(&url(&server)).unwrap();
+    let errors: Rc<RefCell<Vec<io::ErrorKind>>> = Rc::default();
+    let victim = spawn({
+        let (socket, errors) = (socket.clone(), errors.clone());
+        move || {
+            let _end = AtEnd(move || {
+                errors.borrow_mut().push(socket.read().unwrap_err().kind());
+                // Small enough to leave without waiting.
+                socket.send("last words").unwrap();
+                errors.borrow_mut().push(socket.close(1000, "").unwrap_err().kind());
+            });
+            sleep(Duration::from_secs(3600));
+        }
+    });
+    yield_now();
+    victim.kill();
+    assert_eq!(errors.borrow().len(), 2);
+    assert_eq!(socket.read().unwrap().text(), Some("last words"));
+    // The close that was begun is finished.
+    socket.close(1000, "").unwrap();
+    server.stop(LONG);
+}
+
 #[test]
 fn a_stop_kills_who_does_not_end() {
     let (server, mut client) = serve(|request: &mut Request<'_>| {

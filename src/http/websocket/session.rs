@@ -146,11 +146,7 @@ impl Session {
     fn take_turn(&self) -> Result<MutexGuard<'_, ()>, WebSocketError> {
         match self.turn.try_lock() {
             Some(turn) => Ok(turn),
-            None if thread::panicking() => Err(WebSocketError::new(
-                io::ErrorKind::Other,
-                "this would wait for another greenlet that sends on this WebSocket, but the greenlet is being unwound by a panic or a \
-                 kill: destructors do not block",
-            )),
+            None if thread::panicking() => Err(destructor()),
             None => Ok(self.turn.lock()),
         }
     }
@@ -234,12 +230,18 @@ impl Session {
         self.engine.borrow_mut().close(code, reason);
         self.drain(&turn)?;
         drop(turn);
-        match Reading::begin(self) {
-            Ok(_reading) => while self.receive().is_ok() {},
+        let Ok(_reading) = Reading::begin(self) else {
             // Whoever reads sees the answer.
-            Err(_) => self.ended.wait(),
+            self.ended.wait();
+            return self.end().map(drop).ok_or_else(destructor);
+        };
+        loop {
+            match self.receive() {
+                Ok(_) => {}
+                Err(end) if self.end().is_some() => return if end.is_closed() { Ok(()) } else { Err(end) },
+                Err(refused) => return Err(refused),
+            }
         }
-        Ok(())
     }
 
     pub(super) fn end(&self) -> Option<WebSocketError> {
@@ -255,10 +257,22 @@ impl Session {
 
     /// It has ended, and not in the orderly way: who waits for the stream is woken.
     fn broken(&self, end: WebSocketError) -> WebSocketError {
+        if thread::panicking() {
+            // A destructor was told that it must not wait. The connection is as sound as before.
+            return end;
+        }
         let end = self.finish(end);
         let _ = self.stream.shutdown();
         end
     }
+}
+
+fn destructor() -> WebSocketError {
+    WebSocketError::new(
+        io::ErrorKind::Other,
+        "this would wait for another greenlet that uses this WebSocket, but the greenlet is being unwound by a panic or a kill: \
+         destructors do not block",
+    )
 }
 
 /// The presence of the running greenlet in `receive`.

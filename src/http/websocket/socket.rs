@@ -23,6 +23,8 @@ use crate::http::upgrade::{UpgradeOutcome, Upgraded};
 /// A kill or a timeout costs a reader nothing: the next read goes on. A message whose `send` was interrupted after it had begun is
 /// sent whole, with the next one.
 ///
+/// In a destructor run by a panic or a kill nothing waits: what would have to is an error, and the connection stays as it is.
+///
 /// Dropping the last handle closes the connection without a word; call [`close`](WebSocket::close) before, as the server does when
 /// the function given to `upgrade` returns.
 ///
