@@ -375,3 +375,19 @@ fn a_server_that_stops_says_that_it_goes_away() {
     let _ = client.read_to_end(&mut rest);
     assert!(rest.is_empty());
 }
+
+#[test]
+fn a_read_that_begins_when_the_server_stops_already_is_told_so() {
+    let (sender, outcome) = noted();
+    let (server, mut client) = serve(move |request: &mut Request<'_>| {
+        let sender = sender.clone();
+        WebSocket::upgrade(request, move |socket| {
+            greenloop::sleep(Duration::from_millis(100));
+            let _ = sender.set(socket.read().map_err(|end| end.code()));
+        })
+    });
+    shake(&mut client);
+    timeout(LONG, || server.stop(LONG)).expect("it does not need the grace");
+    assert_eq!(outcome.get_timeout(LONG).unwrap(), Err(Some(1001)));
+    assert_eq!(read_frame(&mut client).unwrap().1[..2], 1001_u16.to_be_bytes());
+}

@@ -248,7 +248,10 @@ impl Connection<'_> {
         let body = RequestBody::new(io, framing, limits);
         let mut request = Request::new(head, body, self.peer);
         let handled = unwind::catch(|| self.handler.handle(&mut request));
-        let handled = handled.map(|response| response.checked_against(&request));
+        let handled = match handled {
+            Ok(response) if response.take_over.is_some() => Ok(response.checked_against(&request)),
+            handled => handled,
+        };
         let mut body = request.into_body();
         let (response, is_sound) = settle(handled, body.failure(), head, config);
         if body.io().is_broken() {

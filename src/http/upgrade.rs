@@ -123,7 +123,7 @@ impl Response {
 
     /// What becomes of a take-over in answer to `request`: itself, 426, or a failure of the handler.
     pub(crate) fn checked_against(mut self, request: &Request<'_>) -> Response {
-        if self.take_over.is_none() || self.failure.is_some() {
+        if self.failure.is_some() {
             return self;
         }
         if self.body.fixed().is_none_or(|bytes| !bytes.is_empty()) {

@@ -92,6 +92,9 @@ impl Session {
 
     /// One read of the stream.
     fn fill(&self) -> Result<(), WebSocketError> {
+        if self.stream.stream().is_stopping() {
+            return Err(self.go_away());
+        }
         let mut place = vec![0; if self.is_busy.get() { LARGE } else { SMALL }];
         let result = {
             let _idle = Idle::begin(self);
@@ -101,11 +104,7 @@ impl Session {
         let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
         let result = result.or_else(|error| if is_end(&error) { Ok(0) } else { Err(error) });
         match result {
-            Ok(0) if self.stream.stream().is_stopping() => {
-                self.engine.borrow_mut().close(1001, "the server is being stopped");
-                let _ = self.answer();
-                Err(self.finish(WebSocketError::closed(1001, "the server is being stopped")))
-            }
+            Ok(0) if self.stream.stream().is_stopping() => Err(self.go_away()),
             Ok(count) => {
                 self.is_busy.set(count == place.len());
                 if self.is_doubted.replace(false) {
@@ -126,6 +125,14 @@ impl Session {
             ))),
             Err(error) => Err(self.broken(error.into())),
         }
+    }
+
+    /// The server is being stopped.
+    fn go_away(&self) -> WebSocketError {
+        const REASON: &str = "the server is being stopped";
+        self.engine.borrow_mut().close(1001, REASON);
+        let _ = self.answer();
+        self.finish(WebSocketError::closed(1001, REASON))
     }
 
     /// Sends what the protocol has to say, unless somebody else is sending, who does it then.
