@@ -10,10 +10,10 @@
 //!
 //! `cargo run --release --example http_server -- --port 8080 --bind 127.0.0.1`
 //!
-//! With `--access-log` a line for each request, in the common log format, goes to standard error.
+//! Ctrl-C and SIGTERM stop it: requests that are under way have ten seconds to finish. With `--access-log` a line for each request, in the common log format, goes to standard error.
 
 use greenloop::http::{self, Access, Body, IntoResponse, Request, Response, Router, Server, StatusCode};
-use greenloop::sleep;
+use greenloop::{signal, sleep, spawn};
 use std::io::Read;
 use std::time::Duration;
 
@@ -92,6 +92,15 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         server = server.access_log(Access::lines_to(std::io::stderr()));
     }
     let server = server.start(app())?;
+    let stop = signal::on_termination()?;
+    spawn({
+        let server = server.clone();
+        move || {
+            if stop.wait().is_ok() {
+                server.stop(Duration::from_secs(10));
+            }
+        }
+    });
     println!("listening on http://{}", server.local_addr()?);
     Ok(server.serve_forever()?)
 }

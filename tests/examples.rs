@@ -421,6 +421,24 @@ fn http_server_streams_hello_world_with_a_pause() {
 }
 
 #[test]
+fn http_server_finishes_what_it_has_begun_when_it_is_terminated() {
+    let mut server = http_server();
+    let mut idle = server.connect();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+    assert!(idle.read(&mut [0; 1024]).unwrap() > 0);
+    let mut busy = server.connect();
+    busy.write_all(b"GET /hello HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+    let mut answer = vec![0; 1024];
+    let begun = busy.read(&mut answer).unwrap();
+    answer.truncate(begun);
+    server.signal();
+    busy.read_to_end(&mut answer).unwrap();
+    assert!(answer.ends_with(b"5\r\nWorld\r\n0\r\n\r\n"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
 fn http_server_streams_start_middle_end_as_they_come() {
     let server = http_server();
     let start = Instant::now();

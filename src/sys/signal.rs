@@ -215,6 +215,8 @@ fn restore(signal: c_int) {
 /// The handler.
 extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let error = errno();
+    // First, so that whoever is woken finds that done as well.
+    chain(signal, info, context);
     for place in places() {
         if place.wanted.load(Ordering::Acquire) & bit(signal) != 0 {
             place.pending.fetch_or(bit(signal), Ordering::AcqRel);
@@ -222,7 +224,6 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
             unsafe { libc::write(place.writer.as_raw_fd(), [0u8].as_ptr().cast(), 1) };
         }
     }
-    chain(signal, info, context);
     set_errno(error);
 }
 
