@@ -55,34 +55,70 @@ where
     T: Transport + 'static,
     H: Handler + ?Sized,
 {
+    let visit = visit(transport, &Borrowed(handler), config, &mut 0, false);
+    quiet(visit.map(|visit| match visit {
+        Visit::Taken(_transport, hand_over) => hand_over.run(config),
+        Visit::Idle(..) | Visit::Over => {}
+    }))
+}
+
+/// What has become of a connection that was served on a desk.
+pub(super) enum Visit<T> {
+    /// It has gone away. The next request is to come within the time.
+    Idle(T, Option<Duration>),
+    /// A handler has it now.
+    Taken(T, HandOver),
+    Over,
+}
+
+/// Serves what comes from `transport` on a desk; `rests` and `served` are those of the [`Connection`].
+pub(super) fn visit<T: Transport + 'static>(
+    transport: T,
+    handler: &dyn Handler,
+    config: &Config,
+    served: &mut u64,
+    rests: bool,
+) -> io::Result<Visit<T>> {
     let peer = transport.peer_addr();
     let Desk { buffers, mut head } = Desk::take();
     let mut io = Io::new(transport, buffers);
-    let handler = &Borrowed(handler);
     let mut connection =
-        Connection { io: &mut io, handler, config, peer, head: &mut head, served: 0, rests: false };
-    let outcome = connection.run();
-    let front = if let Ok(Paused::Taken(_)) = outcome { io.take_input() } else { Vec::new() };
-    let (_transport, buffers) = io.into_parts();
-    if let Ok(Paused::Taken(taken)) = outcome {
-        hand_over(taken, front, Desk { buffers, head }, config);
-        return Ok(());
+        Connection { io: &mut io, handler, config, peer, head: &mut head, served: *served, rests };
+    let paused = connection.run();
+    *served = connection.served;
+    let front = if let Ok(Paused::Taken(_)) = paused { io.take_input() } else { Vec::new() };
+    let (transport, buffers) = io.into_parts();
+    let desk = Desk { buffers, head };
+    if let Ok(Paused::Taken(taken)) = paused {
+        return Ok(Visit::Taken(transport, HandOver { taken, front, desk }));
     }
-    if buffers.are_empty() {
-        Desk { buffers, head }.give();
+    if desk.buffers.are_empty() {
+        desk.give();
     }
-    quiet(outcome.map(drop))
+    Ok(match paused? {
+        Paused::Idle(timeout) => Visit::Idle(transport, timeout),
+        Paused::Over | Paused::Taken(_) => Visit::Over,
+    })
 }
 
-/// Gives the desk back, and the connection to whom it belongs now. Returns when it has ended.
-pub(super) fn hand_over(taken: Taken, front: Vec<u8>, desk: Desk, config: &Config) {
-    let line = config.line(&desk.head);
-    desk.give();
-    let outcome = unwind::catch(|| taken.run(front, &config.limits));
-    match outcome {
-        Ok(Err(error)) if !error.is_peer_gone() => config.report_line(&line, &error.to_string()),
-        Ok(_) => {}
-        Err(payload) => rethrow_if_private(payload),
+/// A connection for whoever has taken it over, with what was read of it already.
+pub(super) struct HandOver {
+    taken: Taken,
+    front: Vec<u8>,
+    desk: Desk,
+}
+
+impl HandOver {
+    /// Gives the desk back, and the connection to whom it belongs now. Returns when it has ended.
+    pub(super) fn run(self, config: &Config) {
+        let line = config.line(&self.desk.head);
+        self.desk.give();
+        let outcome = unwind::catch(|| self.taken.run(self.front, &config.limits));
+        match outcome {
+            Ok(Err(error)) if !error.is_peer_gone() => config.report_line(&line, &error.to_string()),
+            Ok(_) => {}
+            Err(payload) => rethrow_if_private(payload),
+        }
     }
 }
 
@@ -95,19 +131,19 @@ impl<H: Handler + ?Sized> Handler for Borrowed<'_, H> {
     }
 }
 
-pub(super) struct Connection<'a> {
-    pub(super) io: &'a mut Io<dyn Transport>,
-    pub(super) handler: &'a dyn Handler,
-    pub(super) config: &'a Config,
-    pub(super) peer: Option<SocketAddr>,
-    pub(super) head: &'a mut Head,
-    pub(super) served: u64,
+struct Connection<'a> {
+    io: &'a mut Io<dyn Transport>,
+    handler: &'a dyn Handler,
+    config: &'a Config,
+    peer: Option<SocketAddr>,
+    head: &'a mut Head,
+    served: u64,
     /// Does it go away to wait for a request of which nothing has come, or does it wait where it stands?
-    pub(super) rests: bool,
+    rests: bool,
 }
 
 /// Why [`Connection::run`] has returned.
-pub(super) enum Paused {
+enum Paused {
     /// Nothing is there, in or out. The next request is to come within the time.
     Idle(Option<Duration>),
     Over,
@@ -134,7 +170,7 @@ enum After {
 }
 
 impl Connection<'_> {
-    pub(super) fn run(&mut self) -> io::Result<Paused> {
+    fn run(&mut self) -> io::Result<Paused> {
         self.io.set_write_timeout(self.config.limits.write_timeout)?;
         loop {
             let after = match self.receive_head()? {

@@ -4,9 +4,8 @@
 //! buffers, is there only from the arrival of a request until the last answer has left; see `greenlet/rounds.rs` and `desk.rs`.
 
 use super::config::Config;
-use super::connection::{Borrowed, Connection, Paused, hand_over};
-use super::desk::Desk;
-use super::io::{Io, quiet};
+use super::connection::{Borrowed, Visit, visit};
+use super::io::quiet;
 use super::response::Handler;
 use super::server::Socket;
 use super::stream::Stream;
@@ -55,33 +54,15 @@ impl<S: Stream, H: Handler> Keeper<S, H> {
 
     /// Serves what is there.
     fn serve(&mut self, socket: Socket<S>) -> io::Result<Round> {
-        let peer = socket.peer_addr();
-        let Desk { buffers, mut head } = Desk::take();
-        let mut io = Io::new(socket, buffers);
-        let mut connection = Connection {
-            io: &mut io,
-            handler: &Borrowed(&self.service.handler),
-            config: &self.service.config,
-            peer,
-            head: &mut head,
-            served: self.served,
-            rests: true,
-        };
-        let paused = connection.run();
-        self.served = connection.served;
-        let front = if let Ok(Paused::Taken(_)) = paused { io.take_input() } else { Vec::new() };
-        let (socket, buffers) = io.into_parts();
-        if let Ok(Paused::Taken(taken)) = paused {
-            drop(socket);
-            hand_over(taken, front, Desk { buffers, head }, &self.service.config);
-            return Ok(Round::Over);
-        }
-        if buffers.are_empty() {
-            Desk { buffers, head }.give();
-        }
-        match paused? {
-            Paused::Over | Paused::Taken(_) => Ok(Round::Over),
-            Paused::Idle(timeout) => {
+        let Service { handler, config } = &*self.service;
+        match visit(socket, &Borrowed(handler), config, &mut self.served, true)? {
+            Visit::Over => Ok(Round::Over),
+            Visit::Taken(socket, hand_over) => {
+                drop(socket);
+                hand_over.run(config);
+                Ok(Round::Over)
+            }
+            Visit::Idle(socket, timeout) => {
                 let (resting, reason) = socket.stream.rest()?;
                 socket.set_idle(true);
                 self.resting = Some(resting);

@@ -56,11 +56,11 @@ impl<S: Stream> Write for Secure<S> {
 
 impl<S: Stream> Transport for Secure<S> {
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket.stream.limit_reads(timeout)
+        self.socket.stream.set_read_timeout(timeout)
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket.stream.limit_writes(timeout)
+        self.socket.stream.set_write_timeout(timeout)
     }
 
     fn shutdown_write(&self) -> io::Result<()> {

@@ -18,7 +18,7 @@ use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -370,7 +370,7 @@ impl<S: Stream> Gate<S> {
         self.admission.iter().for_each(Admission::open);
         for (_, stream) in self.idle.borrow().iter() {
             // Fails only if the connection is broken, and then it ends as well.
-            let _ = stream.end(Shutdown::Read);
+            let _ = stream.end_reads();
         }
     }
 }
@@ -418,15 +418,15 @@ impl<S: Stream> Transport for Socket<S> {
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.limit_reads(timeout)
+        self.stream.set_read_timeout(timeout)
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.limit_writes(timeout)
+        self.stream.set_write_timeout(timeout)
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
-        self.stream.end(Shutdown::Write)
+        self.stream.shutdown_write()
     }
 
     fn set_idle(&self, is_idle: bool) {
@@ -480,19 +480,19 @@ impl<S: Stream> DuplexStream for Socket<S> {
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.limit_reads(timeout)
+        self.stream.set_read_timeout(timeout)
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.limit_writes(timeout)
+        self.stream.set_write_timeout(timeout)
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
-        self.stream.end(Shutdown::Write)
+        self.stream.shutdown_write()
     }
 
     fn shutdown(&self) -> io::Result<()> {
-        self.stream.end(Shutdown::Both)
+        self.stream.shutdown()
     }
 
     fn set_idle(&self, is_idle: bool) {

@@ -8,7 +8,6 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::unix::net as unix;
-use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use crate::tls::SharedStream as Shared;
@@ -27,9 +26,8 @@ pub(super) trait Stream: Read + Write + DuplexStream + Shared + Sized + 'static 
     /// The address for requests, if it is one of the network.
     fn address(peer: &Self::Peer) -> Option<SocketAddr>;
     fn another_handle(&self) -> io::Result<Self>;
-    fn end(&self, how: Shutdown) -> io::Result<()>;
-    fn limit_reads(&self, limit: Option<Duration>) -> io::Result<()>;
-    fn limit_writes(&self, limit: Option<Duration>) -> io::Result<()>;
+    /// Lets whoever reads meet the end.
+    fn end_reads(&self) -> io::Result<()>;
     fn read_without_waiting(&self, place: &mut [u8]) -> io::Result<usize>;
     fn rest(&self) -> io::Result<(Resting, Reason)>;
 }
@@ -55,18 +53,8 @@ macro_rules! streams {
             }
 
             #[inline]
-            fn end(&self, how: Shutdown) -> io::Result<()> {
-                self.shutdown(how)
-            }
-
-            #[inline]
-            fn limit_reads(&self, limit: Option<Duration>) -> io::Result<()> {
-                self.set_read_timeout(limit)
-            }
-
-            #[inline]
-            fn limit_writes(&self, limit: Option<Duration>) -> io::Result<()> {
-                self.set_write_timeout(limit)
+            fn end_reads(&self) -> io::Result<()> {
+                self.shutdown(Shutdown::Read)
             }
 
             #[inline]
