@@ -22,8 +22,8 @@ use crate::stack::DEFAULT_STACK_SIZE;
 pub(super) const BATCH: u32 = 64;
 /// Every so many resumptions the clock is read, to cut a batch of long turns short.
 const CLOCK_EVERY: u32 = 8;
-/// A batch that has taken so long is cut short.
-const BATCH_NANOS: u64 = 500_000;
+/// A batch that has taken so long is cut short. gevent's figure: `sys.getswitchinterval()` (SL08).
+const BATCH_NANOS: u64 = 5_000_000;
 
 /// The memory of free stacks is given back at most so often, a bounded number at a time.
 const TRIM_EVERY_NANOS: u64 = 10_000_000;
@@ -114,10 +114,12 @@ impl Hub {
         debug_assert!(Rc::ptr_eq(&entry, task));
     }
 
+    /// Ends a batch that has taken long, or during which a timer has come due: that is known without a system call.
     fn cut_long_batch(&self) {
         if self.until_poll.get().is_multiple_of(CLOCK_EVERY) {
             let now = self.now();
-            if now - self.batch_start.get() > BATCH_NANOS {
+            let is_due = || self.timers.borrow_mut().next_deadline().is_some_and(|deadline| deadline <= now);
+            if now - self.batch_start.get() > BATCH_NANOS || is_due() {
                 self.until_poll.set(0);
             }
         }
