@@ -22,7 +22,7 @@ use crate::stack::DEFAULT_STACK_SIZE;
 pub(super) const BATCH: u32 = 64;
 /// Every so many resumptions the clock is read, to cut a batch of long turns short.
 const CLOCK_EVERY: u32 = 8;
-/// A batch that has taken so long is cut short. gevent's figure: `sys.getswitchinterval()` (SL08).
+/// A batch that has taken so long is cut short. The figure is gevent's: Python's switch interval.
 const BATCH_NANOS: u64 = 5_000_000;
 
 /// The memory of free stacks is given back at most so often, a bounded number at a time.
