@@ -113,9 +113,9 @@ impl fmt::Display for Access<'_> {
             Some(peer) => write!(f, "{}", peer.ip())?,
             None => f.write_str("-")?,
         }
-        let mut now = Vec::with_capacity(32);
+        let mut now = Vec::with_capacity(64);
         date::write_now(&mut now);
-        let now = String::from_utf8_lossy(&now);
+        let now = String::from_utf8_lossy(&now["Date: ".len()..]);
         // From `Sun, 06 Nov 1994 08:49:37 GMT`.
         write!(f, " - - [{}/{}/{}:{} +0000] \"", &now[5..7], &now[8..11], &now[12..16], &now[17..25])?;
         match self.head {

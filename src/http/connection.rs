@@ -31,11 +31,10 @@ use super::request_body::RequestBody;
 use super::response::{Handler, Response};
 use super::transport::Transport;
 use super::upgrade::Taken;
-use crate::unwind;
+use crate::unwind::{self, Payload};
 use ::http::{Method, Version};
 use std::io;
 use std::net::SocketAddr;
-use std::thread;
 use std::time::Duration;
 
 /// Serves one connection until it ends: answers its requests, one after the other, by calling `handler`.
@@ -284,12 +283,19 @@ impl Connection<'_> {
         let body = RequestBody::new(io, framing, limits);
         let mut request = Request::new(head, body, self.peer);
         let handled = unwind::catch(|| self.handler.handle(&mut request));
-        let handled = match handled {
-            Ok(response) if response.take_over.is_some() => Ok(response.checked_against(&request)),
-            handled => handled,
+        let mut is_sound = handled.is_ok();
+        let mut response = match handled {
+            Ok(response) => response,
+            Err(payload) => after_panic(payload),
         };
-        let mut body = request.into_body();
-        let (response, is_sound) = settle(handled, body.failure(), head, config);
+        if response.take_over.is_some() {
+            response = response.checked_against(&request);
+        }
+        let body = request.body();
+        if let Some(reason) = &response.failure {
+            is_sound = false;
+            response = after_failure(reason, body.failure(), head, config);
+        }
         if body.io().is_broken() {
             return Ok(After::Close);
         }
@@ -306,7 +312,7 @@ impl Connection<'_> {
             is_http_11: head.version() == Version::HTTP_11,
             keep_alive,
         };
-        let sent = Delivering { io: body.io(), head, config, reply }.send(response)?;
+        let sent = Delivering { io: body.io(), head, config, reply }.send(&mut response)?;
         let keeps = sent == Sent::Whole;
         if keeps && body.skip(limits.max_discard)? {
             return Ok(After::Next);
@@ -316,10 +322,11 @@ impl Connection<'_> {
     }
 
     /// Answers a fault.
+    #[cold]
     fn refuse(&mut self, fault: HttpError, is_head: bool) -> io::Result<After> {
         let reply = Reply { is_head, is_http_11: true, keep_alive: false };
         Delivering { io: &mut *self.io, head: self.head, config: self.config, reply }
-            .send(describe(fault))?;
+            .send(&mut describe(fault))?;
         Ok(After::Linger)
     }
 }
@@ -340,32 +347,30 @@ pub(super) fn turn_away<T: Transport + 'static>(transport: T, config: &Config) -
     quiet(refused.map(drop))
 }
 
-/// The response to send for what came of a handler, and whether the connection may go on. Reports a failure
-/// that is the handler's own; lets a kill or an expiry go on.
-fn settle(
-    handled: thread::Result<Response>,
-    fault: Option<HttpError>,
-    head: &Head,
-    config: &Config,
-) -> (Response, bool) {
-    match (handled, fault) {
-        (Ok(response @ Response { failure: None, .. }), _) => (response, true),
-        (Ok(_), Some(fault)) => (describe(fault), false),
-        (Ok(Response { failure: reason, .. }), None) => {
-            config.report(head, &reason.unwrap_or_default());
-            (unreported_failure(), false)
-        }
-        (Err(payload), _) => {
-            rethrow_if_private(payload);
-            (unreported_failure(), false)
+/// The answer where a handler has panicked. Lets a kill or an expiry go on.
+#[cold]
+fn after_panic(payload: Payload) -> Response {
+    rethrow_if_private(payload);
+    unreported_failure()
+}
+
+/// The answer where a handler has failed, maybe by a fault of the peer. Reports what is the handler's own.
+#[cold]
+fn after_failure(reason: &str, fault: Option<HttpError>, head: &Head, config: &Config) -> Response {
+    match fault {
+        Some(fault) => describe(fault),
+        None => {
+            config.report(head, reason);
+            unreported_failure()
         }
     }
 }
 
 /// Sends the head behind which the connection is somebody else's, when the request has been read to its end.
+#[cold]
 fn give_away(
     mut response: Response,
-    mut body: RequestBody<'_>,
+    body: &mut RequestBody<'_>,
     head: &Head,
     config: &Config,
 ) -> io::Result<After> {
@@ -386,9 +391,9 @@ fn give_away(
             encode::write_last_head(io.out(), &response);
             Ok(After::Give(taken))
         }
-        Err(refusal) => {
+        Err(mut refusal) => {
             let reply = Reply { is_head: false, is_http_11: true, keep_alive: false };
-            Delivering { io, head, config, reply }.send(refusal)?;
+            Delivering { io, head, config, reply }.send(&mut refusal)?;
             Ok(After::Linger)
         }
     }
@@ -402,13 +407,17 @@ fn describe(fault: HttpError) -> Response {
 
 /// The answer to a failure that has been reported.
 fn unreported_failure() -> Response {
-    Response { failure: None, ..Response::failed("") }
+    let mut response = Response::failed("");
+    response.failure = None;
+    response
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::{Body, exchange};
+    use std::io::Read;
+
     #[test]
     fn a_kill_goes_through_and_is_not_answered() {
         // WS95
@@ -422,9 +431,11 @@ mod tests {
 
     #[test]
     fn a_kill_goes_through_even_if_the_client_has_gone() {
-        let settled = unwind::catch(|| {
-            settle(Err(unwind::kill()), Some(HttpError::BodyTruncated), &Head::new(), &Config::new())
-        });
-        assert!(settled.is_err_and(|payload| unwind::is_kill(&payload)));
+        let app = |request: &mut Request<'_>| -> &str {
+            assert!(request.body().read_to_end(&mut Vec::new()).is_err());
+            unwind::throw_kill()
+        };
+        let cut = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab";
+        assert!(unwind::is_kill(&unwind::catch(|| exchange(&app, cut)).unwrap_err()));
     }
 }

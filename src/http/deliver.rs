@@ -40,8 +40,9 @@ pub(crate) struct Delivering<'a> {
 
 impl Delivering<'_> {
     /// Sends `response`, or a 500 where it cannot be sent. An error is one of the transport.
-    pub(crate) fn send(mut self, response: Response) -> io::Result<Sent> {
-        match encode::plan(&response, self.reply) {
+    #[inline]
+    pub(crate) fn send(mut self, response: &mut Response) -> io::Result<Sent> {
+        match encode::plan(response, self.reply) {
             Ok(delivery) => self.send_as(response, delivery),
             Err(reason) => {
                 self.config.report(self.head, &reason);
@@ -50,23 +51,26 @@ impl Delivering<'_> {
         }
     }
 
+    #[cold]
     fn send_failure(&mut self) -> io::Result<Sent> {
         self.reply.keep_alive = false;
-        let response = Response::failed("");
+        let mut response = Response::failed("");
         let length = response.body.fixed().map_or(0, |bytes| bytes.len() as u64);
-        self.send_as(response, Delivery::Length(length))
+        self.send_as(&mut response, Delivery::Length(length))
     }
 
-    fn send_as(&mut self, mut response: Response, delivery: Delivery) -> io::Result<Sent> {
+    #[inline]
+    fn send_as(&mut self, response: &mut Response, delivery: Delivery) -> io::Result<Sent> {
         let keep_alive = self.reply.keep_alive && delivery != Delivery::UntilClose;
-        self.reply.keep_alive = keep_alive && !encode::asks_to_close(&response.headers);
-        let content = std::mem::take(&mut response.body.content);
-        if let Content::Pieces(pieces) = content {
+        self.reply.keep_alive = keep_alive && !encode::asks_to_close(response);
+        if let Content::Pieces(_) = response.body.content
+            && let Content::Pieces(pieces) = std::mem::take(&mut response.body.content)
+        {
             return self.stream(response, pieces, delivery);
         }
-        self.write_head(&response, delivery);
+        self.write_head(response, delivery);
         if !self.reply.is_head {
-            self.io.push(content.fixed().unwrap_or_default())?;
+            self.io.push(response.body.fixed().unwrap_or_default())?;
         }
         Ok(self.whole())
     }
@@ -75,6 +79,7 @@ impl Delivering<'_> {
         if self.reply.keep_alive { Sent::Whole } else { Sent::Last }
     }
 
+    #[inline]
     fn write_head(&mut self, response: &Response, delivery: Delivery) {
         self.io.tally().status = Some(response.status);
         encode::write_head(self.io.out(), response, delivery, self.reply);
@@ -83,7 +88,7 @@ impl Delivering<'_> {
     /// Sends a stream. Its source is the handler's code: it may panic, also while it is dropped.
     fn stream(
         &mut self,
-        response: Response,
+        response: &Response,
         pieces: Box<dyn Pieces>,
         delivery: Delivery,
     ) -> io::Result<Sent> {
@@ -124,7 +129,7 @@ impl Delivering<'_> {
 /// answered.
 struct StreamWriter<'s, 'a> {
     delivering: &'s mut Delivering<'a>,
-    response: Response,
+    response: &'s Response,
     delivery: Delivery,
     has_begun: bool,
 }
@@ -142,7 +147,7 @@ impl StreamWriter<'_, '_> {
     fn begin(&mut self) {
         if !self.has_begun {
             self.has_begun = true;
-            self.delivering.write_head(&self.response, self.delivery);
+            self.delivering.write_head(self.response, self.delivery);
         }
     }
 

@@ -14,6 +14,9 @@ use super::framing::{decimal, has_token};
 use super::response::Response;
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 
+/// Room for a head without many headers of the handler's own.
+const USUAL_HEAD: usize = 256;
+
 /// What the request and the connection ask of the response.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reply {
@@ -38,10 +41,13 @@ pub(crate) fn plan(response: &Response, reply: Reply) -> Result<Delivery, String
     if status.is_informational() {
         return Err(format!("the informational status {} cannot end a request", status.as_u16()));
     }
-    if response.headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err("a handler cannot set Transfer-Encoding: the server chooses the framing".into());
-    }
-    let declared = declared_length(&response.headers)?;
+    let declared = match response.own_headers() {
+        None => None,
+        Some(headers) if headers.contains_key(header::TRANSFER_ENCODING) => {
+            return Err("a handler cannot set Transfer-Encoding: the server chooses the framing".into());
+        }
+        Some(headers) => declared_length(headers)?,
+    };
     let fixed = response.body.fixed().map(|bytes| bytes.len() as u64);
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return match (fixed, declared) {
@@ -73,9 +79,6 @@ pub(crate) fn plan(response: &Response, reply: Reply) -> Result<Delivery, String
 }
 
 fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
-    if headers.is_empty() {
-        return Ok(None);
-    }
     let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -88,49 +91,43 @@ fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
 }
 
 /// Whether the handler wants the connection closed after its response.
-pub(crate) fn asks_to_close(headers: &HeaderMap) -> bool {
-    !headers.is_empty()
-        && headers.get_all(header::CONNECTION).iter().any(|value| has_token(value.as_bytes(), b"close"))
+pub(crate) fn asks_to_close(response: &Response) -> bool {
+    response.own_headers().is_some_and(|headers| {
+        headers.get_all(header::CONNECTION).iter().any(|value| has_token(value.as_bytes(), b"close"))
+    })
 }
 
 /// Appends the head of a response.
 pub(crate) fn write_head(out: &mut Vec<u8>, response: &Response, delivery: Delivery, reply: Reply) {
+    out.reserve(USUAL_HEAD);
     write_status(out, response.status);
-    let headers = &response.headers;
+    let headers = response.own_headers();
+    let has = |name| headers.is_some_and(|headers| headers.contains_key(name));
     if let Some(content_type) = response.body.content_type
         && delivery != Delivery::Nothing
-        && !headers.contains_key(header::CONTENT_TYPE)
+        && !has(header::CONTENT_TYPE)
     {
-        write_field(out, b"Content-Type", content_type.as_bytes());
+        out.extend_from_slice(b"Content-Type: ");
+        out.extend_from_slice(content_type.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
-    if !headers.is_empty() {
+    if let Some(headers) = headers {
         write_own_fields(out, headers);
     }
     match delivery {
         Delivery::Length(length) => {
             out.extend_from_slice(b"Content-Length: ");
-            write_decimal(out, length);
+            write_number::<10>(out, length);
             out.extend_from_slice(b"\r\n");
         }
         Delivery::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Delivery::Nothing | Delivery::UntilClose => {}
     }
-    match headers.get(header::DATE) {
-        Some(date) => write_field(out, b"Date", date.as_bytes()),
-        None => {
-            out.extend_from_slice(b"Date: ");
-            date::write_now(out);
-            out.extend_from_slice(b"\r\n");
-        }
-    }
+    write_date(out, headers);
     match (reply.keep_alive, reply.is_http_11) {
         // A 426 says what it would like to hear, and that this concerns the connection.
-        (false, _) if headers.contains_key(header::UPGRADE) => {
-            out.extend_from_slice(b"Connection: close, upgrade\r\n");
-        }
-        (true, true) if headers.contains_key(header::UPGRADE) => {
-            out.extend_from_slice(b"Connection: upgrade\r\n");
-        }
+        (false, _) if has(header::UPGRADE) => out.extend_from_slice(b"Connection: close, upgrade\r\n"),
+        (true, true) if has(header::UPGRADE) => out.extend_from_slice(b"Connection: upgrade\r\n"),
         (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
         (true, false) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (true, true) => {}
@@ -141,26 +138,35 @@ pub(crate) fn write_head(out: &mut Vec<u8>, response: &Response, delivery: Deliv
 /// Appends the head behind which the connection belongs to another protocol.
 pub(crate) fn write_last_head(out: &mut Vec<u8>, response: &Response) {
     write_status(out, response.status);
-    write_own_fields(out, &response.headers);
+    let headers = response.own_headers();
+    if let Some(headers) = headers {
+        write_own_fields(out, headers);
+    }
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        write_field(out, b"Connection", b"upgrade");
+        out.extend_from_slice(b"Connection: upgrade\r\n");
     }
-    match response.headers.get(header::DATE) {
-        Some(date) => write_field(out, b"Date", date.as_bytes()),
-        None => {
-            out.extend_from_slice(b"Date: ");
-            date::write_now(out);
-            out.extend_from_slice(b"\r\n");
-        }
-    }
+    write_date(out, headers);
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_status(out: &mut Vec<u8>, status: StatusCode) {
-    if status == StatusCode::OK {
-        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        return;
+/// Appends the date, the handler's own if it has set one.
+#[inline]
+fn write_date(out: &mut Vec<u8>, headers: Option<&HeaderMap>) {
+    match headers.and_then(|headers| headers.get(header::DATE)) {
+        Some(date) => write_field(out, b"Date", date.as_bytes()),
+        None => date::write_now(out),
     }
+}
+
+#[inline]
+fn write_status(out: &mut Vec<u8>, status: StatusCode) {
+    match status {
+        StatusCode::OK => out.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
+        status => write_other_status(out, status),
+    }
+}
+
+fn write_other_status(out: &mut Vec<u8>, status: StatusCode) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
@@ -183,23 +189,20 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_decimal(out: &mut Vec<u8>, number: u64) {
-    write_number(out, number, 10);
-}
-
 /// Appends the line before the data of a chunk.
 pub(crate) fn write_chunk_size(out: &mut Vec<u8>, size: usize) {
-    write_number(out, size as u64, 16);
+    write_number::<16>(out, size as u64);
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_number(out: &mut Vec<u8>, mut number: u64, base: u64) {
+/// The base is known where it is compiled: a division by it is a multiplication.
+fn write_number<const BASE: u64>(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
         at -= 1;
-        digits[at] = b"0123456789abcdef"[(number % base) as usize];
-        number /= base;
+        digits[at] = b"0123456789abcdef"[(number % BASE) as usize];
+        number /= BASE;
         if number == 0 {
             break;
         }
@@ -218,8 +221,8 @@ mod tests {
     fn numbers_are_written_in_both_bases() {
         for number in [0, 9, 10, 15, 16, 255, 65_536, u64::MAX] {
             let (mut dec, mut hex) = (Vec::new(), Vec::new());
-            write_number(&mut dec, number, 10);
-            write_number(&mut hex, number, 16);
+            write_number::<10>(&mut dec, number);
+            write_number::<16>(&mut hex, number);
             assert_eq!(dec, format!("{number}").into_bytes());
             assert_eq!(hex, format!("{number:x}").into_bytes());
         }
@@ -268,7 +271,7 @@ mod tests {
     fn a_head_has_each_header_once() {
         let mut response = "x".into_response().header("Content-Length", "1").header("Connection", "x");
         response = response.header("Date", "then").header("content-type", "text/html").header("X", "1");
-        response.headers.append("date", HeaderValue::from_static("later"));
+        response.headers_mut().append("date", HeaderValue::from_static("later"));
         let mut out = Vec::new();
         write_head(&mut out, &response, Delivery::Length(1), Reply { keep_alive: false, ..REPLY });
         let mut lines: Vec<_> = std::str::from_utf8(&out).unwrap().lines().map(str::to_lowercase).collect();

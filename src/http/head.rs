@@ -167,13 +167,10 @@ impl Head {
     }
 
     fn parse_lines(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, HttpError> {
-        if limits.max_headers <= INLINE_FIELDS {
-            let mut slots = [const { MaybeUninit::uninit() }; INLINE_FIELDS];
-            return self.parse_into(input, &mut slots[..limits.max_headers]);
-        }
         let mut slots = [const { MaybeUninit::uninit() }; INLINE_FIELDS];
-        match self.parse_into(input, &mut slots) {
-            Err(HttpError::TooManyHeaders) => {
+        let usual = limits.max_headers.min(INLINE_FIELDS);
+        match self.parse_into(input, &mut slots[..usual]) {
+            Err(HttpError::TooManyHeaders) if usual < limits.max_headers => {
                 let mut slots: Vec<_> = (0..limits.max_headers).map(|_| MaybeUninit::uninit()).collect();
                 self.parse_into(input, &mut slots)
             }
@@ -196,7 +193,10 @@ impl Head {
         else {
             return Err(HttpError::RequestLine);
         };
-        self.method = Method::from_bytes(method.as_bytes()).map_err(|_| HttpError::RequestLine)?;
+        // The requests of a connection mostly have one method.
+        if self.method.as_str() != method {
+            self.method = Method::from_bytes(method.as_bytes()).map_err(|_| HttpError::RequestLine)?;
+        }
         self.version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
         self.set_target(target)?;
         self.bytes.clear();
@@ -235,7 +235,7 @@ impl Head {
             }
             scheme.len() + "://".len() + authority.len()
         };
-        let end = target[start..].find('?').map_or(target.len(), |at| start + at);
+        let end = target.bytes().skip(start).position(|b| b == b'?').map_or(target.len(), |at| start + at);
         self.path = start..end;
         self.query = (end < target.len()).then_some(end + 1..target.len());
         self.target.clear();

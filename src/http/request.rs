@@ -30,7 +30,7 @@ pub struct Request<'a> {
     head: &'a Head,
     body: RequestBody<'a>,
     peer: Option<SocketAddr>,
-    headers: OnceCell<HeaderMap>,
+    headers: OnceCell<Box<HeaderMap>>,
     params: Option<Params>,
 }
 
@@ -41,10 +41,6 @@ impl<'a> Request<'a> {
 
     pub(super) fn set_params(&mut self, params: Params) {
         self.params = Some(params);
-    }
-
-    pub(crate) fn into_body(self) -> RequestBody<'a> {
-        self.body
     }
 
     /// The method: any token, in the case it was sent.
@@ -101,7 +97,7 @@ impl<'a> Request<'a> {
                     map.append(name, value);
                 }
             }
-            map
+            Box::new(map)
         })
     }
 

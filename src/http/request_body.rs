@@ -72,7 +72,10 @@ impl<'a> RequestBody<'a> {
             left,
             must_continue: framing.expects_continue,
             timeout: limits.body_timeout,
-            pace: Pace::new(limits.min_body_rate, limits.body_rate_window),
+            pace: match framing.body {
+                BodyLength::Known(0) => None,
+                _ => Pace::new(limits.min_body_rate, limits.body_rate_window),
+            },
             failure: None,
         }
     }
@@ -163,10 +166,12 @@ impl<'a> RequestBody<'a> {
     }
 
     /// Reads and throws away the rest of the body and its trailers. Says whether it came to its end.
-    pub(crate) fn skip(&mut self, mut limit: u64) -> io::Result<bool> {
-        if self.is_finished() {
-            return Ok(true);
-        }
+    #[inline]
+    pub(crate) fn skip(&mut self, limit: u64) -> io::Result<bool> {
+        if self.is_finished() { Ok(true) } else { self.skip_rest(limit) }
+    }
+
+    fn skip_rest(&mut self, mut limit: u64) -> io::Result<bool> {
         let deadline = Deadline::after(self.timeout);
         loop {
             let Ok(time) = deadline.left() else { return Ok(false) };

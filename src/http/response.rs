@@ -7,6 +7,7 @@ use super::upgrade::TakeOver;
 use crate::queue::Queue;
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::fmt;
+use std::sync::LazyLock;
 
 /// A response: a status, headers and a body.
 ///
@@ -26,7 +27,8 @@ use std::fmt;
 /// ```
 pub struct Response {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    /// Made with the first: most responses have none of their own, and a map is large to carry about.
+    headers: Option<Box<HeaderMap>>,
     pub(crate) body: Body,
     /// Why this is no response, to be reported.
     pub(crate) failure: Option<Box<str>>,
@@ -37,7 +39,7 @@ pub struct Response {
 impl Response {
     /// A response with this status, without headers of its own and without a body.
     pub fn new(status: StatusCode) -> Response {
-        Response { status, headers: HeaderMap::new(), body: Body::empty(), failure: None, take_over: None }
+        Response { status, headers: None, body: Body::empty(), failure: None, take_over: None }
     }
 
     /// The answer to a failure of the handler: 500, with `report` for the server's eyes only.
@@ -67,10 +69,10 @@ impl Response {
                     "malformed value of the response header `{name}`: {value:?} is not ASCII"
                 )),
                 Ok(value) if name == ::http::header::SET_COOKIE => {
-                    self.headers.append(name, value);
+                    self.headers_mut().append(name, value);
                 }
                 Ok(value) => {
-                    self.headers.insert(name, value);
+                    self.headers_mut().insert(name, value);
                 }
             },
         }
@@ -98,18 +100,25 @@ impl Response {
 
     /// The headers that were set.
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        static NONE: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+        self.own_headers().unwrap_or(&NONE)
+    }
+
+    /// The headers that were set, if there are any.
+    #[inline]
+    pub(crate) fn own_headers(&self) -> Option<&HeaderMap> {
+        self.headers.as_deref().filter(|headers| !headers.is_empty())
     }
 
     /// The headers, to be changed.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.headers
+        self.headers.get_or_insert_default()
     }
 }
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.headers.keys().collect();
+        let names: Vec<_> = self.headers().keys().collect();
         let mut shown = f.debug_struct("Response");
         shown.field("status", &self.status).field("headers", &names).field("body", &self.body);
         if let Some(failure) = &self.failure {

@@ -118,7 +118,9 @@ impl Response {
         take_over: impl FnOnce(Upgraded) -> R + 'static,
     ) -> Response {
         let take_over: TakeOver = Box::new(|stream| take_over(stream).conclude());
-        Response { take_over: Some(take_over), ..Response::new(status) }
+        let mut response = Response::new(status);
+        response.take_over = Some(take_over);
+        response
     }
 
     /// What becomes of a take-over in answer to `request`: itself, 426, or a failure of the handler.
@@ -131,7 +133,7 @@ impl Response {
         }
         match (self.status, request.method()) {
             (StatusCode::SWITCHING_PROTOCOLS, _) => {
-                let protocol = self.headers.get(header::UPGRADE);
+                let protocol = self.headers().get(header::UPGRADE);
                 match protocol {
                     Some(protocol) if request.asks_for(protocol.as_bytes()) => self,
                     Some(protocol) => {
@@ -140,14 +142,14 @@ impl Response {
                             protocol.to_str().unwrap_or("another protocol")
                         );
                         let mut response = Response::new(StatusCode::UPGRADE_REQUIRED).body(text);
-                        response.headers.insert(header::UPGRADE, protocol.clone());
+                        response.headers_mut().insert(header::UPGRADE, protocol.clone());
                         response
                     }
                     None => Response::failed("a 101 response must name its protocol in an Upgrade header"),
                 }
             }
             (status, &Method::CONNECT) if status.is_success() => {
-                self.headers.remove(header::CONTENT_LENGTH);
+                self.headers_mut().remove(header::CONTENT_LENGTH);
                 self
             }
             (status, method) => Response::failed(format!(
