@@ -38,6 +38,7 @@ use std::rc::Rc;
 use corosensei::{CoroutineResult, stack::StackPointer};
 
 use crate::stack::Stack;
+use crate::sys::memory;
 use crate::sys::overflow::{self, Occupant};
 
 // No values travel with a switch: with unit types everything that does fits in a register.
@@ -48,6 +49,11 @@ type Yielder = corosensei::Yielder<(), ()>;
 const MAX_CLOSURE_SIZE: usize = 1024;
 /// More than this would move the frames of the coroutine off the first page of its stack.
 const MAX_CLOSURE_ALIGN: usize = 16;
+
+/// How much is fetched of a stack, around the frame that suspends.
+const FETCHED: usize = 896;
+/// How much of it lies below the address that `suspend` notes, which is somewhere in its frame.
+const FETCHED_BELOW: usize = 256;
 
 /// Who a coroutine is, for the message about its overflow.
 pub(crate) struct Label {
@@ -85,6 +91,8 @@ struct Record {
     occupant: Occupant,
     /// Null until the coroutine has started. It lies at the base of the coroutine's stack and does not move.
     yielder: Cell<*const Yielder>,
+    /// An address among the frames that run first when it is resumed; null until it has been suspended.
+    top: Cell<*const u8>,
 }
 
 // SAFETY: a `Stack` is inaccessible in its lowest page, readable and writable from there to its base, aligned
@@ -113,7 +121,7 @@ impl Coroutine {
     pub(crate) fn new<F: FnOnce() + 'static>(stack: Stack, label: Label, body: F) -> Coroutine {
         let occupant =
             Occupant { guard: stack.guard(), stack_size: stack.size(), id: label.id, name: label.name };
-        let record = Record { occupant, yielder: Cell::new(ptr::null()) };
+        let record = Record { occupant, yielder: Cell::new(ptr::null()), top: Cell::new(ptr::null()) };
         let switcher = if const { size_of::<F>() <= MAX_CLOSURE_SIZE && align_of::<F>() <= MAX_CLOSURE_ALIGN }
         {
             Switcher::with_stack(stack, move |yielder, ()| root(yielder, body))
@@ -147,6 +155,16 @@ impl Coroutine {
                 Step::Finished
             }
         }
+    }
+
+    /// Has the processor fetch what a resume will touch first, while the caller goes on.
+    ///
+    /// Thousands of stacks that take turns do not stay in the processor's caches, and what a frame needs it would wait for
+    /// line after line.
+    pub(crate) fn prefetch(&self) {
+        memory::prefetch(self.record.top.get().wrapping_sub(FETCHED_BELOW), FETCHED);
+        // Where the way back is noted.
+        memory::prefetch(self.record.yielder.get(), 1);
     }
 
     /// Whether the coroutine was ever resumed.
@@ -218,6 +236,8 @@ impl Drop for AbortOnUnwind {
 pub(crate) fn suspend() {
     let Some(record) = running() else { not_running() };
     let yielder = record.yielder.get();
+    let top = 0;
+    record.top.set(&top);
     // SAFETY: `root` has set the yielder before any other code ran on the stack of the record's coroutine, and
     // it lives at the base of that stack, below which this call runs.
     unsafe { &*yielder }.suspend(());

@@ -82,6 +82,8 @@ pub(crate) struct Hub {
     next_id: Cell<u64>,
     /// Resumptions left until the hub looks at timers and descriptors again.
     until_poll: Cell<u32>,
+    /// How many tasks an event has woken that may not have run since.
+    cold: Cell<u32>,
     batch_start: Cell<u64>,
     last_trim: Cell<u64>,
     /// Timers that are armed but are no reason to go on: with these alone nothing is left to do.
@@ -121,6 +123,7 @@ impl Hub {
             bystanders: Cell::new(0),
             next_id: Cell::new(1),
             until_poll: Cell::new(turn::BATCH),
+            cold: Cell::new(0),
             batch_start: Cell::new(0),
             last_trim: Cell::new(0),
             idle_timers: Cell::new(0),
@@ -187,6 +190,14 @@ impl Hub {
         task.wake.set(wake);
         self.schedule.push(task.clone());
         true
+    }
+
+    /// Wakes a task for what an event has changed. It has slept, so that nothing of it is in the processor's caches.
+    pub(crate) fn wake_cold<T>(&self, task: &Rc<Task>, event: &T) {
+        if self.wake(task, Wake::Notified) {
+            task.event.set(std::ptr::from_ref(event).cast());
+            self.cold.set(self.cold.get() + 1);
+        }
     }
 
     /// Puts the running task at the end of the run queue; it must park at once.

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::Task;
@@ -42,6 +43,12 @@ impl Schedule {
             return self.draw(state);
         }
         self.ready.borrow_mut().pop_front()
+    }
+
+    /// Shows the tasks at these places of the queue, as far as there are any.
+    pub(super) fn next(&self, places: Range<usize>, look: impl Fn(&Task)) {
+        let ready = self.ready.borrow();
+        ready.iter().take(places.end).skip(places.start).for_each(|task| look(task));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

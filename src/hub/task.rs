@@ -22,6 +22,7 @@ use crate::error::JoinError;
 use crate::hub::ending::{Links, Outcome};
 use crate::hub::timers::TimerKey;
 use crate::hub::values::{Bound, Inherited, Locals};
+use crate::sys::memory;
 use crate::unwind::Payload;
 use crate::waitlist::WaitList;
 
@@ -101,6 +102,9 @@ const EXPIRED: u8 = 2;
 /// Set when the kill has been thrown at least once.
 const THROWN: u8 = 4;
 
+/// A registration, and the socket that was made with it and mostly lies behind it.
+const FETCHED_OF_EVENT: usize = 256;
+
 pub(crate) struct Task {
     pub(crate) id: u64,
     pub(crate) name: Option<Rc<str>>,
@@ -111,6 +115,8 @@ pub(crate) struct Task {
     pub(crate) state: Cell<State>,
     pub(crate) wake: Cell<Wake>,
     pub(crate) park: Cell<Park>,
+    /// Where that is which an event has changed for it: an address to fetch, and no more.
+    pub(crate) event: Cell<*const ()>,
     /// What a parked task leaves for the one that wakes it: a number that is theirs alone.
     pub(crate) note: Cell<usize>,
     /// Kills and expiries that wait for the next park.
@@ -190,6 +196,7 @@ impl Task {
             state: Cell::new(State::Fresh),
             wake: Cell::new(Wake::Notified),
             park: Cell::new(Park { reason: Reason::plain("its first turn"), site: spawned_at, since: 0 }),
+            event: Cell::new(std::ptr::null()),
             note: Cell::new(0),
             interrupts: Cell::new(0),
             expired: RefCell::new(VecDeque::new()),
@@ -226,6 +233,14 @@ impl Task {
     /// Will it never run again?
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state.get(), State::Done | State::Forgotten)
+    }
+
+    /// Has the processor fetch what it needs first, for it will run soon.
+    pub(crate) fn prefetch(&self) {
+        if let Some(coroutine) = self.coroutine.try_borrow().ok().as_deref().and_then(Option::as_ref) {
+            coroutine.prefetch();
+            memory::prefetch(self.event.get(), FETCHED_OF_EVENT);
+        }
     }
 
     /// Must the next park throw?

@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::Attendant;
-use crate::hub::{Hub, Task, Wake};
+use crate::hub::{Hub, Task};
 use crate::sys::driver::{Driver, Interest, Ready};
 
 /// What somebody wants to do with a descriptor.
@@ -43,11 +43,11 @@ impl fmt::Display for Waiter {
 }
 
 impl Side {
-    fn set_ready(&self) {
+    fn set_ready(&self, source: &Source) {
         self.ready.set(true);
         match &*self.waiter.borrow() {
             None => {}
-            Some(Waiter::Task(task)) => _ = Hub::current().wake(task, Wake::Notified),
+            Some(Waiter::Task(task)) => Hub::current().wake_cold(task, source),
             Some(Waiter::Attendant(attendant)) => Hub::current().reactor.call_soon(attendant.clone()),
         }
     }
@@ -100,8 +100,8 @@ impl Source {
 
     /// Whoever waits shall try again, whatever events say.
     pub(crate) fn look_again(&self) {
-        self.read.set_ready();
-        self.write.set_ready();
+        self.read.set_ready(self);
+        self.write.set_ready(self);
     }
 
     /// Takes the place of the one who waits for `direction`; gives back the one who has it already.
@@ -147,10 +147,10 @@ impl Source {
             self.more.set(true);
         }
         if ready.readable {
-            self.read.set_ready();
+            self.read.set_ready(self);
         }
         if ready.writable {
-            self.write.set_ready();
+            self.write.set_ready(self);
         }
     }
 }
