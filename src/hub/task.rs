@@ -102,8 +102,8 @@ const EXPIRED: u8 = 2;
 /// Set when the kill has been thrown at least once.
 const THROWN: u8 = 4;
 
-/// A registration, and the socket that was made with it and mostly lies behind it.
-const FETCHED_OF_EVENT: usize = 256;
+/// Room for a registration and the socket that was made with it and mostly lies behind it; or for what a greenlet that rests has kept.
+const FETCHED: usize = 256;
 
 pub(crate) struct Task {
     pub(crate) id: u64,
@@ -237,9 +237,12 @@ impl Task {
 
     /// Has the processor fetch what it needs first, for it will run soon.
     pub(crate) fn prefetch(&self) {
+        memory::prefetch(self.event.get(), FETCHED);
         if let Some(coroutine) = self.coroutine.try_borrow().ok().as_deref().and_then(Option::as_ref) {
             coroutine.prefetch();
-            memory::prefetch(self.event.get(), FETCHED_OF_EVENT);
+        } else if let Some(rounds) = self.rounds.take() {
+            memory::prefetch(&raw const *rounds as *const (), FETCHED);
+            self.rounds.set(Some(rounds));
         }
     }
 
