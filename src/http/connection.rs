@@ -282,19 +282,20 @@ impl Connection<'_> {
         self.served += 1;
         let body = RequestBody::new(io, framing, limits);
         let mut request = Request::new(head, body, self.peer);
-        let handled = unwind::catch(|| self.handler.handle(&mut request));
+        let mut response = None;
+        let handled = unwind::catch(|| response = Some(self.handler.handle(&mut request)));
         let mut is_sound = handled.is_ok();
-        let mut response = match handled {
-            Ok(response) => response,
-            Err(payload) => after_panic(payload),
+        let response = match handled {
+            Ok(()) => response.get_or_insert_with(unreported_failure),
+            Err(payload) => response.insert(after_panic(payload)),
         };
         if response.take_over.is_some() {
-            response = response.checked_against(&request);
+            response.check_against(&request);
         }
         let body = request.body();
         if let Some(reason) = &response.failure {
             is_sound = false;
-            response = after_failure(reason, body.failure(), head, config);
+            *response = after_failure(reason, body.failure(), head, config);
         }
         if body.io().is_broken() {
             return Ok(After::Close);
@@ -312,7 +313,7 @@ impl Connection<'_> {
             is_http_11: head.version() == Version::HTTP_11,
             keep_alive,
         };
-        let sent = Delivering { io: body.io(), head, config, reply }.send(&mut response)?;
+        let sent = Delivering { io: body.io(), head, config, reply }.send(response)?;
         let keeps = sent == Sent::Whole;
         if keeps && body.skip(limits.max_discard)? {
             return Ok(After::Next);
@@ -369,7 +370,7 @@ fn after_failure(reason: &str, fault: Option<HttpError>, head: &Head, config: &C
 /// Sends the head behind which the connection is somebody else's, when the request has been read to its end.
 #[cold]
 fn give_away(
-    mut response: Response,
+    response: &mut Response,
     body: &mut RequestBody<'_>,
     head: &Head,
     config: &Config,
@@ -388,7 +389,7 @@ fn give_away(
     match taken {
         Ok(taken) => {
             io.tally().status = Some(response.status);
-            encode::write_last_head(io.out(), &response);
+            encode::write_last_head(io.out(), response);
             Ok(After::Give(taken))
         }
         Err(mut refusal) => {

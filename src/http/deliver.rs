@@ -40,9 +40,11 @@ pub(crate) struct Delivering<'a> {
 
 impl Delivering<'_> {
     /// Sends `response`, or a 500 where it cannot be sent. An error is one of the transport.
-    #[inline]
+    ///
+    /// In one piece with its caller: what that has just put together would be waited for if it came through memory.
+    #[inline(always)]
     pub(crate) fn send(mut self, response: &mut Response) -> io::Result<Sent> {
-        match encode::plan(response, self.reply) {
+        match encode::plan(response, &self.reply) {
             Ok(delivery) => self.send_as(response, delivery),
             Err(reason) => {
                 self.config.report(self.head, &reason);
@@ -59,7 +61,7 @@ impl Delivering<'_> {
         self.send_as(&mut response, Delivery::Length(length))
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_as(&mut self, response: &mut Response, delivery: Delivery) -> io::Result<Sent> {
         let keep_alive = self.reply.keep_alive && delivery != Delivery::UntilClose;
         self.reply.keep_alive = keep_alive && !encode::asks_to_close(response);
@@ -82,7 +84,7 @@ impl Delivering<'_> {
     #[inline]
     fn write_head(&mut self, response: &Response, delivery: Delivery) {
         self.io.tally().status = Some(response.status);
-        encode::write_head(self.io.out(), response, delivery, self.reply);
+        encode::write_head(self.io.out(), response, delivery, &self.reply);
     }
 
     /// Sends a stream. Its source is the handler's code: it may panic, also while it is dropped.

@@ -36,7 +36,7 @@ pub(crate) enum Delivery {
 }
 
 /// Chooses the framing. An error says why the response cannot be sent.
-pub(crate) fn plan(response: &Response, reply: Reply) -> Result<Delivery, String> {
+pub(crate) fn plan(response: &Response, reply: &Reply) -> Result<Delivery, String> {
     let status = response.status;
     if status.is_informational() {
         return Err(format!("the informational status {} cannot end a request", status.as_u16()));
@@ -98,7 +98,7 @@ pub(crate) fn asks_to_close(response: &Response) -> bool {
 }
 
 /// Appends the head of a response.
-pub(crate) fn write_head(out: &mut Vec<u8>, response: &Response, delivery: Delivery, reply: Reply) {
+pub(crate) fn write_head(out: &mut Vec<u8>, response: &Response, delivery: Delivery, reply: &Reply) {
     out.reserve(USUAL_HEAD);
     write_status(out, response.status);
     let headers = response.own_headers();
@@ -195,19 +195,13 @@ pub(crate) fn write_chunk_size(out: &mut Vec<u8>, size: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The base is known where it is compiled: a division by it is a multiplication.
-fn write_number<const BASE: u64>(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b"0123456789abcdef"[(number % BASE) as usize];
-        number /= BASE;
-        if number == 0 {
-            break;
-        }
+/// Digit by digit, the highest first: most numbers are short, and to copy them from where they were just written would have to wait for that.
+/// The base is known where it is compiled, so that a division by it is a multiplication.
+fn write_number<const BASE: u64>(out: &mut Vec<u8>, number: u64) {
+    if number >= BASE {
+        write_number::<BASE>(out, number / BASE);
     }
-    out.extend_from_slice(&digits[at..]);
+    out.push(b"0123456789abcdef"[(number % BASE) as usize]);
 }
 
 #[cfg(test)]
@@ -232,14 +226,14 @@ mod tests {
     fn the_framing_follows_the_table() {
         let stream = || Body::stream(["x"]).into_response();
         let old = Reply { is_http_11: false, ..REPLY };
-        assert_eq!(plan(&"abc".into_response(), REPLY), Ok(Delivery::Length(3)));
-        assert_eq!(plan(&stream(), REPLY), Ok(Delivery::Chunked));
-        assert_eq!(plan(&stream(), old), Ok(Delivery::UntilClose));
-        assert_eq!(plan(&stream().header("Content-Length", "7"), old), Ok(Delivery::Length(7)));
-        assert_eq!(plan(&Response::new(StatusCode::NO_CONTENT), REPLY), Ok(Delivery::Nothing));
+        assert_eq!(plan(&"abc".into_response(), &REPLY), Ok(Delivery::Length(3)));
+        assert_eq!(plan(&stream(), &REPLY), Ok(Delivery::Chunked));
+        assert_eq!(plan(&stream(), &old), Ok(Delivery::UntilClose));
+        assert_eq!(plan(&stream().header("Content-Length", "7"), &old), Ok(Delivery::Length(7)));
+        assert_eq!(plan(&Response::new(StatusCode::NO_CONTENT), &REPLY), Ok(Delivery::Nothing));
         let head = Reply { is_head: true, ..REPLY };
         let declared = Response::new(StatusCode::OK).header("Content-Length", "7");
-        assert_eq!(plan(&declared, head), Ok(Delivery::Length(7)));
+        assert_eq!(plan(&declared, &head), Ok(Delivery::Length(7)));
     }
 
     #[test]
@@ -262,7 +256,7 @@ mod tests {
             (Response::new(StatusCode::CONTINUE), "informational status 100"),
         ];
         for (response, expected) in cases {
-            let text = plan(&response, REPLY).unwrap_err();
+            let text = plan(&response, &REPLY).unwrap_err();
             assert!(text.contains(expected), "{text}");
         }
     }
@@ -273,7 +267,7 @@ mod tests {
         response = response.header("Date", "then").header("content-type", "text/html").header("X", "1");
         response.headers_mut().append("date", HeaderValue::from_static("later"));
         let mut out = Vec::new();
-        write_head(&mut out, &response, Delivery::Length(1), Reply { keep_alive: false, ..REPLY });
+        write_head(&mut out, &response, Delivery::Length(1), &Reply { keep_alive: false, ..REPLY });
         let mut lines: Vec<_> = std::str::from_utf8(&out).unwrap().lines().map(str::to_lowercase).collect();
         lines.sort();
         let expected =

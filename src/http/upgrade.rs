@@ -123,19 +123,25 @@ impl Response {
         response
     }
 
-    /// What becomes of a take-over in answer to `request`: itself, 426, or a failure of the handler.
-    pub(crate) fn checked_against(mut self, request: &Request<'_>) -> Response {
-        if self.failure.is_some() {
-            return self;
+    /// Makes of a take-over what becomes of it in answer to `request`: itself, 426, or a failure of the handler.
+    pub(crate) fn check_against(&mut self, request: &Request<'_>) {
+        if self.failure.is_none()
+            && let Some(other) = self.in_place_of(request)
+        {
+            *self = other;
         }
+    }
+
+    /// The answer to `request` where this one would be wrong.
+    fn in_place_of(&mut self, request: &Request<'_>) -> Option<Response> {
         if self.body.fixed().is_none_or(|bytes| !bytes.is_empty()) {
-            return Response::failed("a response that gives its connection away has no body");
+            return Some(Response::failed("a response that gives its connection away has no body"));
         }
         match (self.status, request.method()) {
             (StatusCode::SWITCHING_PROTOCOLS, _) => {
                 let protocol = self.headers().get(header::UPGRADE);
                 match protocol {
-                    Some(protocol) if request.asks_for(protocol.as_bytes()) => self,
+                    Some(protocol) if request.asks_for(protocol.as_bytes()) => None,
                     Some(protocol) => {
                         let text = format!(
                             "this resource speaks {} only\n",
@@ -143,19 +149,21 @@ impl Response {
                         );
                         let mut response = Response::new(StatusCode::UPGRADE_REQUIRED).body(text);
                         response.headers_mut().insert(header::UPGRADE, protocol.clone());
-                        response
+                        Some(response)
                     }
-                    None => Response::failed("a 101 response must name its protocol in an Upgrade header"),
+                    None => {
+                        Some(Response::failed("a 101 response must name its protocol in an Upgrade header"))
+                    }
                 }
             }
             (status, &Method::CONNECT) if status.is_success() => {
                 self.headers_mut().remove(header::CONTENT_LENGTH);
-                self
+                None
             }
-            (status, method) => Response::failed(format!(
+            (status, method) => Some(Response::failed(format!(
                 "a {} response to {method} cannot give its connection away: 101 can, and 2xx to CONNECT",
                 status.as_u16()
-            )),
+            ))),
         }
     }
 }
