@@ -417,6 +417,27 @@ fn spawn_hooks_are_called_in_their_order_and_may_remove_each_other() {
     wait_all();
 }
 
+// GL35: it had come to a stack overflow, as the call that runs kept the removed hook in force.
+#[test]
+fn a_spawn_hook_that_removes_itself_is_not_called_for_what_it_spawns_then() {
+    let log = Log::new();
+    let own: Rc<RefCell<Option<greenloop::SpawnHook>>> = Rc::default();
+    let hook = on_spawn({
+        let (log, own) = (log.clone(), own.clone());
+        move |_| {
+            own.take();
+            log.add(spawn(|| ()).id());
+        }
+    });
+    own.replace(Some(hook));
+    let first = spawn(|| ()).id();
+    let spawned = log.take();
+    assert!(spawned.len() == 1 && spawned != [first], "{spawned:?}");
+    drop(spawn(|| ()));
+    assert_eq!(log.take(), []);
+    wait_all();
+}
+
 // GL35: a hook that links to each greenlet sees each end, and its own links do not call it.
 #[test]
 fn a_spawn_hook_may_link_to_every_greenlet() {

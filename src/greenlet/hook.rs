@@ -29,14 +29,20 @@ use crate::hub::{Hook, Hub};
 /// assert_eq!(count.get(), 1);
 /// ```
 pub fn on_spawn(f: impl Fn(&Handle) + 'static) -> SpawnHook {
-    let hook: Rc<Hook> = Rc::new(move |task| f(&Handle::new(task.clone())));
+    let hook = Hook::new(move |task| f(&Handle::new(task.clone())));
     Hub::current().spawn_hooks.add(&hook);
     SpawnHook(hook)
 }
 
 /// Keeps a hook of [`on_spawn`] in force; dropping it removes the hook.
 #[must_use = "dropping it removes the hook"]
-pub struct SpawnHook(#[expect(dead_code, reason = "held for its life alone")] Rc<Hook>);
+pub struct SpawnHook(Rc<Hook>);
+
+impl Drop for SpawnHook {
+    fn drop(&mut self) {
+        self.0.remove();
+    }
+}
 
 impl fmt::Debug for SpawnHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

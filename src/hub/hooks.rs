@@ -1,14 +1,28 @@
 //! Who is told of each greenlet that is spawned on this thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use crate::hub::Task;
 
 /// Told of each spawn.
-pub(crate) type Hook = dyn Fn(&Rc<Task>);
+pub(crate) struct Hook {
+    /// Not any more when its owner has removed it, which it may do while it is called.
+    in_force: Cell<bool>,
+    call: Box<dyn Fn(&Rc<Task>)>,
+}
 
-/// In the order in which they came. Each is in force as long as its owner keeps it.
+impl Hook {
+    pub(crate) fn new(call: impl Fn(&Rc<Task>) + 'static) -> Rc<Hook> {
+        Rc::new(Hook { in_force: Cell::new(true), call: Box::new(call) })
+    }
+
+    pub(crate) fn remove(&self) {
+        self.in_force.set(false);
+    }
+}
+
+/// In the order in which they came. Each is in force until its owner removes it.
 pub(crate) struct Hooks(RefCell<Vec<Weak<Hook>>>);
 
 impl Hooks {
@@ -35,8 +49,8 @@ impl Hooks {
         let hooks = self.0.borrow().clone();
         for hook in hooks {
             // Looked at one by one, as a hook may remove the next.
-            if let Some(hook) = hook.upgrade() {
-                hook(task);
+            if let Some(hook) = hook.upgrade().filter(|hook| hook.in_force.get()) {
+                (hook.call)(task);
             }
         }
     }
