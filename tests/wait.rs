@@ -409,3 +409,33 @@ fn iwait_may_be_made_by_one_greenlet_and_used_by_another() {
     assert!(user.wait_timeout(Duration::from_secs(10)), "the event has woken somebody else");
     assert_eq!(user.join().unwrap(), Some(0));
 }
+
+#[test]
+fn references_and_greenlets_of_a_scope_can_be_waited_for_by_their_names() {
+    fn first(
+        event: &Event,
+        semaphore: &Semaphore,
+        queue: &Queue<u32>,
+        object: &dyn Waitable,
+    ) -> &'static str {
+        select! {
+            _ = event.wait() => "event",
+            _ = semaphore.wait() => "semaphore",
+            _ = queue.get() => "item",
+            _ = object.wait() => "object",
+        }
+    }
+    let (event, semaphore, queue) = (Event::new(), Semaphore::new(0), Queue::unbounded());
+    greenloop::scope(|s| {
+        let (quick, slow) = (s.spawn(|| ()), s.spawn(|| sleep(LONG)));
+        assert_eq!(first(&event, &semaphore, &queue, &quick), "object");
+        assert_eq!(wait_any(&[&&event, &slow, &quick]), 2);
+        select! {
+            _ = slow.wait() => panic!("it sleeps"),
+            _ = quick.wait() => {}
+        }
+        event.set();
+        assert_eq!(first(&event, &semaphore, &queue, &slow), "event");
+        s.cancel();
+    });
+}

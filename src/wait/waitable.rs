@@ -6,7 +6,7 @@
 )]
 
 use crate::event::{AsyncResult, Event};
-use crate::greenlet::{Greenlet, Handle};
+use crate::greenlet::{Greenlet, Handle, ScopedGreenlet};
 use crate::lock::{BoundedSemaphore, Semaphore};
 use crate::queue::{Channel, JoinableQueue, LifoQueue, PriorityQueue, Queue, Source};
 use crate::threadpool::Job;
@@ -59,4 +59,29 @@ waitable! {
     [T] JoinableQueue<T>, Source::is_ready, Source::getters;
     [T] Channel<T>, Source::is_ready, Source::getters;
     [T] Job<T>, Job::is_finished, Job::waiters;
+}
+
+impl<T> sealed::Listed for ScopedGreenlet<'_, T> {
+    fn waiters(&self) -> &WaitList {
+        self.joiners()
+    }
+}
+
+impl<T> Waitable for ScopedGreenlet<'_, T> {
+    fn is_ready(&self) -> bool {
+        self.is_finished()
+    }
+}
+
+/// So that a name for a reference can stand where one for the object can, in an arm of [`select!`](crate::select!) for example.
+impl<W: Waitable + ?Sized> sealed::Listed for &W {
+    fn waiters(&self) -> &WaitList {
+        (**self).waiters()
+    }
+}
+
+impl<W: Waitable + ?Sized> Waitable for &W {
+    fn is_ready(&self) -> bool {
+        (**self).is_ready()
+    }
 }
