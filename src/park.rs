@@ -72,6 +72,7 @@ pub(crate) fn park(reason: Reason, deadline: Deadline) -> Woken {
 }
 
 #[inline(always)]
+#[track_caller]
 fn park_at(reason: Reason, deadline: Deadline, site: &'static Location<'static>) -> Woken {
     let hub = Hub::current();
     let task = hub.running();
@@ -200,6 +201,7 @@ pub(crate) fn wait_on(list: &WaitList, place: &mut Place, reason: Reason, deadli
 
 /// [`wait_on`] for a caller whose own caller is to stand in reports, and cannot be seen from here.
 #[inline]
+#[track_caller]
 pub(crate) fn wait_on_at(
     list: &WaitList,
     place: &mut Place,

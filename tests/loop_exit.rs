@@ -2,16 +2,17 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use common::{LONG, SHORT, ignore, on_a_thread};
 use greenloop::event::{AsyncResult, Event};
 use greenloop::lock::Semaphore;
-use greenloop::queue::Queue;
+use greenloop::queue::{Channel, Queue};
 use greenloop::{
-    Builder, JoinError, LoopExit, current, kill_all, shield, sleep, spawn, spawn_later, timeout, wait_all,
-    yield_now,
+    Builder, JoinError, LoopExit, current, kill_all, select, shield, sleep, spawn, spawn_later, timeout,
+    wait_all, yield_now,
 };
 
 /// A call that parks.
@@ -108,6 +109,33 @@ fn the_report_names_the_line_that_blocks() {
     assert!(report.contains(&format!("at {}:{line}:", file!())), "{line}: {report}");
     let places: Vec<_> = report.matches("src/").collect();
     assert!(places.is_empty(), "a place inside the crate is no help: {report}");
+}
+
+// HB01: so does what the panic hook is told.
+#[test]
+fn the_panic_is_placed_where_the_root_blocks() {
+    thread_local! {
+        static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PLACE.set(info.location().map(ToString::to_string).unwrap_or_default());
+        others(info);
+    }));
+    let (never, stuck) = (Event::new(), spawn(|| Event::new().wait()).handle());
+    let calls: [(u32, Call); 6] = [
+        (line!(), Box::new(|| Event::new().wait())),
+        (line!(), Box::new(|| ignore(Queue::<()>::unbounded().get()))),
+        (line!(), Box::new(|| sleep(Duration::MAX))),
+        (line!(), Box::new(move || stuck.wait())),
+        (line!(), Box::new(|| ignore(Channel::new().put(())))),
+        (line!(), Box::new(move || select! { _ = never.wait() => {} })),
+    ];
+    for (line, call) in calls {
+        ignore(report_of(call));
+        let place = PLACE.take();
+        assert!(place.starts_with(&format!("{}:{line}:", file!())), "{place} and not line {line}");
+    }
 }
 
 // HB01: every kind of call, in greenlets.
