@@ -175,9 +175,42 @@ fn a_pool_of_size_0_is_full_for_ever() {
     assert_eq!((pool.free_count(), pool.is_full(), pool.is_empty()), (0, true, true));
     assert_eq!(pool.wait_available(Some(SHORT)), 0);
     assert!(pool.try_spawn(|| ()).is_err());
+    assert!(pool.spawn_timeout(|| (), SHORT).is_err());
     pool.join();
-    let payload = catch_unwind(AssertUnwindSafe(|| pool.spawn(|| ()))).unwrap_err();
-    assert!(LoopExit::from_panic(&*payload).is_some());
+}
+
+// PO14: otherwise than in gevent, where a program with a timer or a socket hangs for ever without a word.
+#[test]
+fn what_would_wait_for_a_slot_of_a_pool_of_size_0_says_so_at_once() {
+    let pool = Pool::new(0);
+    let calls: [Box<dyn Fn()>; 6] = [
+        Box::new(|| drop(pool.spawn(|| ()))),
+        Box::new(|| pool.add(spawn(|| ()))),
+        Box::new(|| pool.apply(|| ())),
+        Box::new(|| drop(pool.map([1], |n| n))),
+        Box::new(|| _ = pool.imap([1], |n| n).next()),
+        Box::new(|| _ = pool.imap_unordered([1], |n| n).next()),
+    ];
+    for call in calls {
+        let text = panic_of(call);
+        assert!(text.contains("a Pool of size 0 has no slots"), "{text}");
+    }
+    assert_eq!((pool.free_count(), pool.len()), (0, 0));
+}
+
+// HB01: it had said that it waits for a semaphore.
+#[test]
+fn a_deadlock_on_a_full_pool_names_the_pool() {
+    let pool = Pool::new(2);
+    let members = [(); 2].map(|()| pool.spawn(|| Event::new().wait()));
+    let calls: [Box<dyn Fn()>; 2] =
+        [Box::new(|| drop(pool.spawn(|| ()))), Box::new(|| _ = pool.wait_available(None))];
+    for call in calls {
+        let payload = catch_unwind(AssertUnwindSafe(call)).unwrap_err();
+        let report = LoopExit::from_panic(&*payload).unwrap().to_string();
+        assert!(report.contains("waits for a slot of a pool, 2 of 2 at tests/pool.rs"), "{report}");
+    }
+    kill_all(&members);
 }
 
 // PO15

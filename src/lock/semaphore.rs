@@ -10,6 +10,8 @@ use crate::hub::Reason;
 use crate::park::{self, Deadline, Woken};
 use crate::waitlist::{Place, WaitList};
 
+const ACQUIRE: Reason = Reason::plain("semaphore (acquire)");
+
 /// A counter of permits: `acquire` takes one and waits while there is none, `release` gives one.
 ///
 /// As in gevent a permit belongs to nobody, any greenlet may release, also beyond the initial count; a greenlet that
@@ -72,7 +74,7 @@ impl Semaphore {
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever release one.
     #[track_caller]
     pub fn acquire(&self) -> bool {
-        self.acquire_until(Deadline::NEVER)
+        self.acquire_until(Deadline::NEVER, ACQUIRE)
     }
 
     /// Takes a permit, waiting for one at most for `timeout`; says whether it got one.
@@ -82,7 +84,7 @@ impl Semaphore {
     /// **While unwinding** it returns `false` at once.
     #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.try_acquire() || self.acquire_until(Deadline::after(Some(timeout)))
+        self.try_acquire() || self.acquire_until(Deadline::after(Some(timeout)), ACQUIRE)
     }
 
     /// Takes a permit if there is one. **Switches**: no.
@@ -135,20 +137,16 @@ impl Semaphore {
         Permit::new(self.clone())
     }
 
+    /// What stands for something else says so in reports.
     #[track_caller]
-    fn acquire_until(&self, deadline: Deadline) -> bool {
+    pub(crate) fn acquire_until(&self, deadline: Deadline, reason: Reason) -> bool {
         let mut place = Place::default();
         while !self.try_acquire() {
-            if self.wait_for_permit(&mut place, deadline) != Woken::Notified {
+            if park::wait_on(&self.inner.waiters, &mut place, reason, deadline) != Woken::Notified {
                 return self.try_acquire();
             }
         }
         true
-    }
-
-    #[track_caller]
-    fn wait_for_permit(&self, place: &mut Place, deadline: Deadline) -> Woken {
-        park::wait_on(&self.inner.waiters, place, Reason::plain("semaphore (acquire)"), deadline)
     }
 
     /// Waits until a permit can be had, at most for `timeout` if there is one, without taking it, and gives the number
@@ -159,11 +157,18 @@ impl Semaphore {
     /// **While unwinding** it returns 0 at once.
     #[track_caller]
     pub fn wait(&self, timeout: Option<Duration>) -> usize {
-        if self.available() == 0
-            && self.wait_for_permit(&mut Place::default(), Deadline::after(timeout)) == Woken::Notified
-        {
-            // It does not take the permit, so whoever is next in line may.
-            self.pass_on();
+        self.wait_as(timeout, ACQUIRE)
+    }
+
+    /// [`wait`](Self::wait) for what stands for something else.
+    #[track_caller]
+    pub(crate) fn wait_as(&self, timeout: Option<Duration>, reason: Reason) -> usize {
+        if self.available() == 0 {
+            let (list, deadline) = (&self.inner.waiters, Deadline::after(timeout));
+            if park::wait_on(list, &mut Place::default(), reason, deadline) == Woken::Notified {
+                // It does not take the permit, so whoever is next in line may.
+                self.pass_on();
+            }
         }
         self.available()
     }

@@ -116,7 +116,7 @@ impl Group {
     ///
     /// # Panics
     /// If no stack can be had. In a full pool: on a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that
-    /// could ever free a slot; while unwinding, always.
+    /// could ever free a slot; while unwinding, always; if the pool is of size 0.
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> Greenlet<T>
     where

@@ -142,7 +142,7 @@ fn feed<I, F, T>(
     items: I,
     f: &Rc<F>,
     results: &Queue<(usize, Outcome<T>)>,
-    window: &Window,
+    window: &Rc<Window>,
     mut jobs: Jobs,
 ) where
     I: IntoIterator,
@@ -159,9 +159,9 @@ fn feed<I, F, T>(
             if group.members.kills() != kills {
                 return Err(JoinError::killed());
             }
-            let number = window.started.replace(window.started.get() + 1);
-            let (f, report) = (f.clone(), Report::new(number, results.clone()));
+            let (f, report) = (f.clone(), Report::new(window.clone(), results.clone()));
             let job = group.spawn(move || report.give(unwind::catch(|| f(item))));
+            window.started.set(window.started.get() + 1);
             jobs.add(job.handle());
         }
     });
@@ -180,16 +180,19 @@ fn feed<I, F, T>(
     results.close();
 }
 
-/// Owes one result; if nothing else is given it says that the greenlet was killed.
+/// Owes one result; if nothing else is given it says that the greenlet was killed. If there is no greenlet, since it could not be
+/// spawned, nothing is owed: the feeder says why.
 struct Report<T> {
     number: usize,
+    window: Rc<Window>,
     results: Queue<(usize, Outcome<T>)>,
     given: bool,
 }
 
 impl<T> Report<T> {
-    fn new(number: usize, results: Queue<(usize, Outcome<T>)>) -> Report<T> {
-        Report { number, results, given: false }
+    /// Of the item that is started next.
+    fn new(window: Rc<Window>, results: Queue<(usize, Outcome<T>)>) -> Report<T> {
+        Report { number: window.started.get(), window, results, given: false }
     }
 
     fn give(mut self, outcome: Result<T, unwind::Payload>) {
@@ -209,7 +212,7 @@ impl<T> Report<T> {
 
 impl<T> Drop for Report<T> {
     fn drop(&mut self) {
-        if !self.given {
+        if !self.given && self.number < self.window.started.get() {
             self.put(Err(JoinError::killed()));
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::error::JoinError;
 use crate::fifo::Ticket;
 use crate::greenlet::{self, Builder, Greenlet, Handle};
-use crate::hub::Reason;
+use crate::hub::{Object, Reason};
 use crate::lock::Semaphore;
 use crate::park::{self, Deadline, Woken};
 use crate::waitlist::{Listener, Place, WaitList, Waiter};
@@ -32,6 +32,13 @@ pub(super) struct Members {
 pub(super) struct Slots {
     pub(super) size: usize,
     pub(super) free: Semaphore,
+}
+
+impl Slots {
+    /// What a greenlet that waits for one waits for. All are taken then.
+    pub(super) fn reason(&self) -> Reason {
+        Reason::of("a slot of a pool", Object::Fill(self.size, self.size))
+    }
 }
 
 struct Member {
@@ -82,14 +89,24 @@ impl Members {
     }
 
     /// Takes a slot, if there are any; says whether it got one. The caller gives it to a member at once.
+    ///
+    /// # Panics
+    /// If it would wait for ever, whatever happens.
     #[track_caller]
     pub(super) fn take_slot(&self, patience: Patience) -> bool {
         let Some(slots) = &self.slots else { return true };
-        match patience {
-            Patience::Endless => slots.free.acquire(),
-            Patience::None => slots.free.try_acquire(),
-            Patience::For(timeout) => slots.free.acquire_timeout(timeout),
-        }
+        let deadline = match patience {
+            _ if slots.free.try_acquire() => return true,
+            Patience::None => return false,
+            Patience::For(timeout) => Deadline::after(Some(timeout)),
+            Patience::Endless => Deadline::NEVER,
+        };
+        let hopeless = slots.size == 0 && matches!(patience, Patience::Endless);
+        assert!(
+            !hopeless,
+            "a Pool of size 0 has no slots, so this would wait for one for ever: make it of size 1 at least"
+        );
+        slots.free.acquire_until(deadline, slots.reason())
     }
 
     /// Spawns a member in the slot that the caller has taken.

@@ -42,7 +42,8 @@ impl<F> fmt::Debug for PoolFull<F> {
 }
 
 impl Pool {
-    /// A pool in which at most `size` greenlets run at a time. In one of size 0 none ever does.
+    /// A pool in which at most `size` greenlets run at a time. In one of size 0 none ever does: it is full for those that ask or
+    /// wait for a limited time, and the calls that would wait for ever panic.
     pub fn new(size: usize) -> Pool {
         Pool { group: Group { members: Members::new(Some(size)) } }
     }
@@ -161,7 +162,7 @@ impl Pool {
     /// **While unwinding** it returns 0 at once.
     #[track_caller]
     pub fn wait_available(&self, timeout: Option<Duration>) -> usize {
-        self.slots().free.wait(timeout)
+        self.slots().free.wait_as(timeout, self.slots().reason())
     }
 }
 
