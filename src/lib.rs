@@ -46,7 +46,7 @@ pub mod future;
 mod greenlet;
 #[cfg(feature = "http")]
 pub mod http;
-mod hub;
+pub mod hub;
 pub mod io;
 pub mod local;
 pub mod lock;

@@ -6,15 +6,15 @@ use std::rc::{Rc, Weak};
 use crate::hub::Task;
 
 /// Told of each spawn.
-pub(crate) struct Hook {
+pub(crate) struct Hook<F: ?Sized = dyn Fn(&Rc<Task>)> {
     /// Not any more when its owner has removed it, which it may do while it is called.
     in_force: Cell<bool>,
-    call: Box<dyn Fn(&Rc<Task>)>,
+    call: F,
 }
 
 impl Hook {
     pub(crate) fn new(call: impl Fn(&Rc<Task>) + 'static) -> Rc<Hook> {
-        Rc::new(Hook { in_force: Cell::new(true), call: Box::new(call) })
+        Rc::new(Hook { in_force: Cell::new(true), call })
     }
 
     pub(crate) fn remove(&self) {

@@ -2,7 +2,10 @@
 //! table of live greenlets, and it is the only one that resumes.
 //!
 //! There is no thread or function "the loop": the loop runs underneath whichever blocking call the thread's own stack (the
-//! *root*) is in, see [`turn`]. The hub knows nothing of sockets, locks or queues; those wake tasks.
+//! *root*) is in, see `turn.rs`. The hub knows nothing of sockets, locks or queues; those wake tasks.
+//!
+//! A hub appears with the first call that needs it, and nobody holds one: what a program wants of the hub of its thread are
+//! the functions of this module.
 
 mod clock;
 mod current;
@@ -12,6 +15,7 @@ mod holders;
 mod hooks;
 mod inbox;
 mod outside;
+mod public;
 mod schedule;
 mod task;
 #[cfg(all(test, greenloop_loom))]
@@ -33,6 +37,7 @@ use crate::stack::StackPool;
 use crate::sys;
 use crate::waitlist::WaitList;
 use clock::Clock;
+#[doc(hidden)]
 pub use ending::Outcome;
 pub(crate) use ending::{Link, Links};
 use holders::Holders;
@@ -41,6 +46,7 @@ pub(crate) use hooks::Hook;
 use hooks::Hooks;
 pub(crate) use inbox::{Inbox, Message};
 pub(crate) use outside::{Completion, Outside};
+pub use public::{remote, threadpool};
 use schedule::Schedule;
 #[cfg(feature = "http")]
 pub(crate) use task::{End, Rounds};

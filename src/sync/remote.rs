@@ -12,13 +12,13 @@ use crate::greenlet::{self, Builder};
 use crate::hub::{Completion, Hub, Outside};
 use crate::unwind;
 
-/// The hub of this thread, for other threads.
+/// The hub of this thread, for other threads. It is [`hub::remote`](crate::hub::remote()) as well.
 ///
 /// **Switches**: no.
 ///
 /// # Examples
 /// ```
-/// use greenloop::sync::remote;
+/// use greenloop::hub::remote;
 /// use std::{cell::Cell, rc::Rc};
 ///
 /// thread_local! {

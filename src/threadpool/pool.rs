@@ -47,7 +47,8 @@ impl Drop for Owner {
 /// gevent's default.
 const DEFAULT_SIZE: usize = 10;
 
-/// The default pool of this thread's hub, with at most 10 threads. Name lookups run there, too.
+/// The default pool of this thread's hub, with at most 10 threads. Name lookups run there, too. It is
+/// [`hub::threadpool`](crate::hub::threadpool()) as well.
 ///
 /// # Examples
 /// ```
