@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::{is_child, run_as_child};
 use greenloop::event::Event;
-use greenloop::{Builder, Greenlet, join_all, kill_all, spawn, yield_now};
+use greenloop::{Builder, Greenlet, join_all, kill_all, spawn, wait_all, yield_now};
 
 /// One test at a time: what they need is limited for the whole process.
 fn alone() -> MutexGuard<'static, ()> {
@@ -57,6 +57,49 @@ fn stacks_are_used_again() {
         }));
         assert!(results.into_iter().map(Result::unwrap).eq(0..1_000));
     }
+}
+
+// After a burst the hub may have nothing to do for hours: the memory of the stacks goes back nevertheless.
+#[cfg(target_os = "linux")]
+#[test]
+fn one_long_sleep_after_a_burst_gives_the_memory_of_the_stacks_back() {
+    fn resident_kib() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+    let _alone = alone();
+    let gate = Event::new();
+    let burst: Vec<_> = (0..4_000)
+        .map(|_| {
+            let gate = gate.clone();
+            spawn(move || {
+                std::hint::black_box([7_u8; 20_000]);
+                gate.wait();
+            })
+        })
+        .collect();
+    wait_all();
+    let used = resident_kib();
+    gate.set();
+    join_all(burst);
+    // Another thread looks, so that this one sleeps without a timer and in one go.
+    let given_back = greenloop::sync::AsyncResult::new();
+    let watcher = std::thread::spawn({
+        let given_back = given_back.clone();
+        move || {
+            let start = std::time::Instant::now();
+            let mut left = used;
+            while left > used - 40_000 && start.elapsed() < common::PROMPT {
+                std::thread::sleep(common::SHORT);
+                left = resident_kib();
+            }
+            given_back.set(left).unwrap();
+        }
+    });
+    let left = given_back.get();
+    assert!(left <= used - 40_000, "{used} KiB were used, and {left} still are");
+    watcher.join().unwrap();
 }
 
 #[test]

@@ -189,7 +189,7 @@ impl Hub {
             self.jump(next);
             return Ok(());
         }
-        let timeout = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())));
+        let timeout = self.sleep_limit(next);
         match self.inbox.borrow().as_ref().filter(|_| outside) {
             None => self.reactor.poll(timeout),
             Some(inbox) if inbox.fall_asleep() => {
@@ -203,6 +203,17 @@ impl Hub {
             self.follow(next);
         }
         Ok(())
+    }
+
+    /// Until the next timer, or until more memory of free stacks can be given back: after a burst nothing else may happen for long.
+    fn sleep_limit(&self, next: Option<u64>) -> Option<Duration> {
+        let until_timer = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())));
+        #[cfg(feature = "testing")]
+        if self.clock.is_virtual() {
+            return until_timer;
+        }
+        let until_trim = self.stacks.has_cold_memory().then_some(Duration::from_nanos(TRIM_EVERY_NANOS));
+        until_timer.into_iter().chain(until_trim).min()
     }
 
     /// Everybody is parked and time is virtual: if no descriptor has anything to say, the next timer is due at once.

@@ -96,6 +96,11 @@ impl Class {
         trimmed
     }
 
+    /// Is there a cold stack that `trim` has not cleaned?
+    pub(super) fn has_cold_memory(&self) -> bool {
+        self.free.len().saturating_sub(HOT_STACKS) > self.clean
+    }
+
     /// Unmaps the slabs whose stacks are all free.
     pub(super) fn release_idle_slabs(&mut self) {
         if self.live == 0 {

@@ -63,6 +63,11 @@ impl StackPool {
         }
     }
 
+    /// Is there something left to [`trim`](StackPool::trim)?
+    pub(crate) fn has_cold_memory(&self) -> bool {
+        self.classes.borrow().all.iter().any(Class::has_cold_memory)
+    }
+
     /// How many stacks were taken and not given back.
     #[cfg(test)]
     pub(crate) fn live(&self) -> usize {
