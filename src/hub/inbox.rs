@@ -124,3 +124,57 @@ impl<W: Rouse> Inbox<W> {
         }
     }
 }
+
+/// Once, on threads; `hub/tests.rs` has every order.
+#[cfg(all(test, not(greenloop_loom)))]
+mod tests {
+    use super::*;
+    use std::thread::{self, Thread};
+
+    impl Rouse for Thread {
+        fn rouse(&self) {
+            self.unpark();
+        }
+    }
+
+    #[test]
+    fn messages_arrive_in_the_order_of_their_sender_while_the_reader_sleeps_between() {
+        let inbox = Inbox::new(thread::current());
+        let senders = [0, 100].map(|first| {
+            let inbox = inbox.clone();
+            thread::spawn(move || {
+                for number in first..first + 20 {
+                    assert!(inbox.send(Message::Completed(number)));
+                    thread::yield_now();
+                }
+            })
+        });
+        let mut read = Vec::new();
+        while read.len() < 40 {
+            if inbox.fall_asleep() {
+                thread::park();
+                inbox.awake();
+            }
+            while let Some(Message::Completed(number)) = inbox.take() {
+                read.push(number);
+            }
+        }
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        let (low, high): (Vec<usize>, Vec<usize>) = read.into_iter().partition(|&number| number < 100);
+        assert!(low.into_iter().eq(0..20) && high.into_iter().eq(100..120));
+    }
+
+    #[test]
+    fn a_closed_inbox_takes_and_keeps_nothing() {
+        let inbox = Inbox::new(thread::current());
+        let witness = Arc::new(());
+        let call = |witness: &Arc<()>| {
+            let witness = witness.clone();
+            Message::Run(Box::new(move || drop(witness)))
+        };
+        assert!(inbox.send(call(&witness)));
+        inbox.close();
+        assert!(!inbox.send(call(&witness)));
+        assert!(inbox.is_closed() && Arc::strong_count(&witness) == 1);
+    }
+}

@@ -71,3 +71,25 @@ impl<T> Storage for Vec<T> {
         self.insert(mark.0 as usize, item);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lends the next item while another comes, and gives all in their order.
+    fn lent_meanwhile<S: Storage<Item = u32>>() -> Vec<u32> {
+        let mut storage = S::default();
+        (1..=3).for_each(|item| storage.push(item));
+        let (item, mark) = storage.lend().unwrap();
+        storage.push(4);
+        storage.restore(item, mark);
+        std::iter::from_fn(|| storage.pop()).collect()
+    }
+
+    #[test]
+    fn a_lent_item_goes_back_to_its_place() {
+        assert_eq!(lent_meanwhile::<VecDeque<u32>>(), [1, 2, 3, 4]);
+        assert_eq!(lent_meanwhile::<Vec<u32>>(), [4, 3, 2, 1]);
+        assert!(VecDeque::<u32>::new().lend().is_none() && Vec::<u32>::new().lend().is_none());
+    }
+}

@@ -129,3 +129,52 @@ impl Drop for Wait {
         }
     }
 }
+
+/// Once, on threads; `sync/tests.rs` has every order.
+#[cfg(all(test, not(greenloop_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+    use std::thread::{self, Thread};
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    fn take(permits: &AtomicUsize) -> Option<()> {
+        permits.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).ok().map(drop)
+    }
+
+    #[test]
+    fn three_threads_pass_a_permit_on_and_one_gives_up() {
+        let (permits, line) = (Arc::new(AtomicUsize::new(1)), Line::new());
+        let threads = [0, 1, 2].map(|number| {
+            let (permits, line) = (permits.clone(), line.clone());
+            thread::spawn(move || {
+                let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                for _ in 0..10 {
+                    let mut wait = Wait::new(&line);
+                    let got = loop {
+                        match wait.poll(&waker, || take(&permits)) {
+                            Poll::Ready(()) => break true,
+                            Poll::Pending if number == 0 => break false,
+                            Poll::Pending => thread::park(),
+                        }
+                    };
+                    drop(wait);
+                    if got {
+                        permits.fetch_add(1, Ordering::AcqRel);
+                        line.wake_one();
+                    }
+                }
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!((permits.load(Ordering::Acquire), line.len()), (1, 0));
+    }
+}
