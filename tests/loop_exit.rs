@@ -9,10 +9,11 @@ use std::time::Duration;
 use common::{LONG, SHORT, ignore, on_a_thread};
 use greenloop::event::{AsyncResult, Event};
 use greenloop::lock::Semaphore;
+use greenloop::pool::Group;
 use greenloop::queue::{Channel, Queue};
 use greenloop::{
     Builder, JoinError, LoopExit, current, kill_all, select, shield, sleep, spawn, spawn_later, timeout,
-    wait_all, yield_now,
+    wait, wait_all, wait_any, wait_timeout, yield_now,
 };
 
 /// A call that parks.
@@ -160,6 +161,9 @@ fn the_report_names_no_place_inside_the_crate_whatever_the_call() {
         spawn(|| shield(|| Event::new().wait())),
         spawn(|| current().wait()),
         spawn(|| ignore(spawn(|| sleep(Duration::MAX)).join())),
+        spawn(|| ignore(wait(&[&Event::new()]))),
+        spawn(|| ignore(wait_timeout(&[&Event::new()], Duration::MAX))),
+        spawn(|| ignore(wait_any(&[&Event::new()]))),
     ];
     yield_now();
     let report = report_of(|| greenlets[0].wait());
@@ -169,6 +173,16 @@ fn the_report_names_no_place_inside_the_crate_whatever_the_call() {
         assert!(line.contains(file!()) || line.contains("queue (get)"), "{line}");
     }
     assert!(!report.contains(" at src/"), "{report}");
+}
+
+// HB01: the greenlets of a lazy map, which nobody has spawned by hand.
+#[test]
+fn the_greenlets_of_a_lazy_map_are_spawned_where_the_map_was_made() {
+    let group = Group::new();
+    let (line, mut results) = (line!(), group.imap([1, 2], |_| Event::new().wait()));
+    let report = report_of(|| ignore(results.next()));
+    assert_eq!(report.matches(&format!("spawned at {}:{line}:", file!())).count(), 3, "{report}");
+    group.kill();
 }
 
 // HB01: no shorter than it says it is.

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 
 use super::Group;
 use crate::error::JoinError;
-use crate::greenlet::{self, Greenlet};
+use crate::greenlet::{self, Builder, Greenlet};
 use crate::hub::{Object, Reason};
 use crate::park::{self, Deadline, Woken};
 use crate::queue::Queue;
@@ -33,8 +34,9 @@ impl<T: 'static> Feed<T> {
     {
         let (results, window) = (Queue::unbounded(), Rc::new(Window::new()));
         let (out, ahead) = (results.clone(), window.clone());
+        let site = Location::caller();
         let feeder = greenlet::spawn(move || {
-            let jobs = Jobs { started: Vec::new() };
+            let jobs = Jobs { started: Vec::new(), site };
             feed(&group, items, &Rc::new(f), &out, &ahead, jobs);
         });
         Feed { feeder, results, window }
@@ -116,6 +118,8 @@ impl Drop for Asking<'_> {
 /// The greenlets started for a map; killed with it if it is dropped before its end.
 struct Jobs {
     started: Vec<greenlet::Handle>,
+    /// The call that has made the map, which reports name instead of a line of this file.
+    site: &'static Location<'static>,
 }
 
 impl Jobs {
@@ -160,7 +164,9 @@ fn feed<I, F, T>(
                 return Err(JoinError::killed());
             }
             let (f, report) = (f.clone(), Report::new(window.clone(), results.clone()));
-            let job = group.spawn(move || report.give(unwind::catch(|| f(item))));
+            let job = Builder::new().spawned_at(jobs.site);
+            let job = group.spawn_built(job, move || report.give(unwind::catch(|| f(item))));
+            let job = job.unwrap_or_else(|error| panic!("{error}"));
             window.started.set(window.started.get() + 1);
             jobs.add(job.handle());
         }

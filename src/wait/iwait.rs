@@ -32,8 +32,16 @@ use crate::waitlist::{Place, Watch};
 /// ```
 #[track_caller]
 pub fn wait(objects: &[&dyn Waitable]) -> Vec<usize> {
-    let mut ready = Vec::with_capacity(objects.len());
-    ready.extend(iwait(objects));
+    all_of(iwait(objects))
+}
+
+/// `collect`, but for the place that stands in reports: it would be one inside the standard library.
+#[track_caller]
+fn all_of(mut coming: Iwait<'_>) -> Vec<usize> {
+    let mut ready = Vec::with_capacity(coming.left);
+    while let Some(number) = coming.next() {
+        ready.push(number);
+    }
     ready
 }
 
@@ -44,7 +52,7 @@ pub fn wait(objects: &[&dyn Waitable]) -> Vec<usize> {
 /// **While unwinding** it gives at once those that are ready.
 #[track_caller]
 pub fn wait_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Vec<usize> {
-    iwait(objects).timeout(timeout).collect()
+    all_of(iwait(objects).timeout(timeout))
 }
 
 /// Waits until one of them is ready and gives its number. `iwait(..).take(n)` does so for `n` of them.
