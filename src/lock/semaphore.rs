@@ -74,7 +74,7 @@ impl Semaphore {
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever release one.
     #[track_caller]
     pub fn acquire(&self) -> bool {
-        self.acquire_until(Deadline::NEVER, ACQUIRE)
+        self.try_acquire() || self.acquire_until(Deadline::NEVER, ACQUIRE)
     }
 
     /// Takes a permit, waiting for one at most for `timeout`; says whether it got one.

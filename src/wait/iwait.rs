@@ -37,9 +37,9 @@ pub fn wait(objects: &[&dyn Waitable]) -> Vec<usize> {
 
 /// `collect`, but for the place that stands in reports: it would be one inside the standard library.
 #[track_caller]
-fn all_of(mut coming: Iwait<'_>) -> Vec<usize> {
+fn all_of(coming: Iwait<'_>) -> Vec<usize> {
     let mut ready = Vec::with_capacity(coming.left);
-    while let Some(number) = coming.next() {
+    for number in coming {
         ready.push(number);
     }
     ready
