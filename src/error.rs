@@ -47,11 +47,28 @@ impl JoinError {
     }
 
     /// Was the greenlet killed? As in gevent this is not a failure of the greenlet.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{sleep, spawn, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let g = spawn(|| sleep(Duration::from_secs(60)));
+    /// yield_now();
+    /// g.kill();
+    /// assert!(g.join().unwrap_err().is_killed());
+    /// ```
     pub fn is_killed(&self) -> bool {
         matches!(self.0, Kind::Killed)
     }
 
     /// Did the greenlet panic?
+    ///
+    /// # Examples
+    /// ```
+    /// let error = greenloop::spawn(|| -> u8 { panic!("boom") }).join().unwrap_err();
+    /// assert!(error.is_panic() && error.to_string().contains("boom"));
+    /// ```
     pub fn is_panic(&self) -> bool {
         matches!(self.0, Kind::Panicked(_) | Kind::Told(_))
     }
@@ -108,6 +125,17 @@ impl fmt::Debug for JoinError {
 impl std::error::Error for JoinError {}
 
 /// The time given to [`timeout`](crate::timeout()) or to a `_timeout` method has run out.
+///
+/// # Examples
+/// ```
+/// use greenloop::{Elapsed, sleep, timeout};
+/// use std::time::Duration;
+///
+/// fn answer() -> Result<u32, Elapsed> {
+///     timeout(Duration::from_millis(1), || { sleep(Duration::from_secs(60)); 42 })
+/// }
+/// assert_eq!(answer(), Err(Elapsed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the time allowed has run out")]
 pub struct Elapsed;

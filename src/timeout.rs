@@ -146,6 +146,15 @@ impl Timeout {
     }
 
     /// No limit: gevent's `Timeout(None)`. It arms no timer and is never pending.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Timeout, yield_now};
+    ///
+    /// let limit: Timeout = None.into(); // an optional setting
+    /// assert_eq!(limit.limit(), Timeout::never().limit());
+    /// assert!(limit.run(yield_now).is_ok());
+    /// ```
     pub const fn never() -> Timeout {
         Timeout::of(None)
     }
@@ -170,6 +179,16 @@ impl Timeout {
     ///
     /// # Panics
     /// If `f` does; if the clock runs for another greenlet.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Timeout, event::Event};
+    /// use std::time::Duration;
+    ///
+    /// let limit = Timeout::new(Duration::from_millis(1));
+    /// assert!(limit.run(|| Event::new().wait()).is_err());
+    /// assert_eq!(limit.run(|| 1), Ok(1)); // each time from the start
+    /// ```
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
         let hub = Hub::current();
         self.check_greenlet(hub);
@@ -239,6 +258,19 @@ impl Timeout {
     /// Stops the clock; nothing if it does not run. An expiry that its greenlet has not met yet is forgotten.
     ///
     /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Timeout, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let limit = Timeout::new(Duration::from_millis(1));
+    /// let done = limit.run(|| {
+    ///     limit.cancel(); // from here on there is no limit
+    ///     sleep(Duration::from_millis(5));
+    /// });
+    /// assert!(done.is_ok());
+    /// ```
     pub fn cancel(&self) {
         drop(self.clock.take());
     }

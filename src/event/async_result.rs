@@ -45,6 +45,16 @@ impl<T> AsyncResult<T> {
     ///
     /// # Errors
     /// Gives the value back if there is one already: it arrives once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::event::AsyncResult;
+    ///
+    /// let result = AsyncResult::new();
+    /// assert_eq!(result.set(1), Ok(()));
+    /// assert_eq!(result.set(2), Err(2)); // there is one already
+    /// assert_eq!(result.get(), 1);
+    /// ```
     pub fn set(&self, value: T) -> Result<(), T> {
         self.inner.value.set(value)?;
         self.inner.waiters.wake_all();
@@ -68,6 +78,16 @@ impl<T> AsyncResult<T> {
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::AsyncResult, spawn};
+    ///
+    /// let result = AsyncResult::new();
+    /// spawn({ let result = result.clone(); move || result.set("ready") });
+    /// result.wait();
+    /// assert!(result.is_set());
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);
@@ -120,6 +140,15 @@ impl<T: Clone> AsyncResult<T> {
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it. While unwinding, if
     /// the value has not arrived.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::AsyncResult, spawn};
+    ///
+    /// let result = AsyncResult::new();
+    /// spawn({ let result = result.clone(); move || result.set(6 * 7) });
+    /// assert_eq!(result.get(), 42);
+    /// ```
     #[track_caller]
     pub fn get(&self) -> T {
         self.wait();
@@ -140,6 +169,14 @@ impl<T: Clone> AsyncResult<T> {
     ///
     /// # Errors
     /// [`Elapsed`] if it has not arrived in time, or at once while unwinding.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Elapsed, event::AsyncResult};
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(AsyncResult::<u8>::new().get_timeout(Duration::from_millis(1)), Err(Elapsed));
+    /// ```
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, Elapsed> {
         self.wait_timeout(timeout);
@@ -147,6 +184,16 @@ impl<T: Clone> AsyncResult<T> {
     }
 
     /// The value if it has arrived: gevent's `get_nowait`.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::event::AsyncResult;
+    ///
+    /// let result = AsyncResult::new();
+    /// assert_eq!(result.try_get(), None);
+    /// result.set('x').unwrap();
+    /// assert_eq!(result.try_get(), Some('x'));
+    /// ```
     pub fn try_get(&self) -> Option<T> {
         self.inner.value.get().cloned()
     }

@@ -58,6 +58,16 @@ impl Event {
     /// Sets the flag and wakes all that wait.
     ///
     /// **Switches**: no; they run when the current greenlet next blocks or yields.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::Event, join_all, spawn};
+    ///
+    /// let event = Event::new();
+    /// let waiting = [(); 3].map(|()| spawn({ let event = event.clone(); move || event.wait() }));
+    /// event.set(); // wakes all
+    /// assert_eq!(join_all(waiting).len(), 3);
+    /// ```
     pub fn set(&self) {
         self.inner.set.set(true);
         let woken = self.inner.waiters.wake_all();
@@ -65,6 +75,17 @@ impl Event {
     }
 
     /// Clears the flag. Those that a `set` has woken stay woken.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::event::Event;
+    ///
+    /// let event = Event::new();
+    /// event.set();
+    /// event.wait(); // returns at once
+    /// event.clear();
+    /// assert!(!event.is_set());
+    /// ```
     pub fn clear(&self) {
         self.inner.set.set(false);
     }
@@ -78,6 +99,15 @@ impl Event {
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever set it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::Event, spawn};
+    ///
+    /// let event = Event::new();
+    /// spawn({ let event = event.clone(); move || event.set() });
+    /// event.wait();
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);

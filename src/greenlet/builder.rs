@@ -115,11 +115,33 @@ impl Builder {
     /// The size of its stack in bytes, guard included, rounded up to whole pages and to at least 32 KiB.
     ///
     /// It is address space; memory is used only as deep as the stack is.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::Builder;
+    ///
+    /// let small = Builder::new().stack_size(32 * 1024).spawn(|| "a stack of 32 KiB")?;
+    /// assert!(small.join().is_ok());
+    /// assert!(Builder::new().stack_size(usize::MAX).spawn(|| ()).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stack_size(self, bytes: usize) -> Builder {
         Builder { stack_size: bytes, ..self }
     }
 
     /// Starts the greenlet only after this time, as [`spawn_later`] does.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Builder, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let later = Builder::new().name("later").delay(Duration::from_millis(5)).spawn(|| ())?;
+    /// greenloop::yield_now();
+    /// assert!(!later.is_finished());
+    /// later.wait();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn delay(self, delay: Duration) -> Builder {
         Builder { delay: Some(delay), ..self }
     }

@@ -66,11 +66,25 @@ impl Handle {
     }
 
     /// The call that has spawned it; for a thread's root the call that has made the hub.
+    ///
+    /// # Examples
+    /// ```
+    /// let g = greenloop::spawn(|| ());
+    /// assert_eq!(g.spawned_at().file(), file!());
+    /// ```
     pub fn spawned_at(&self) -> &'static Location<'static> {
         self.task.spawned_at
     }
 
     /// Has it ended, in whatever way?
+    ///
+    /// # Examples
+    /// ```
+    /// let g = greenloop::spawn(|| ());
+    /// assert!(!g.is_finished()); // it has not begun yet
+    /// greenloop::yield_now();
+    /// assert!(g.is_finished());
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.task.is_done()
     }
@@ -83,6 +97,16 @@ impl Handle {
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{current, spawn, yield_now};
+    ///
+    /// let g = spawn(|| yield_now());
+    /// let handle = g.handle();
+    /// handle.wait(); // leaves the value for whoever joins
+    /// assert!(g.join().is_ok());
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(Deadline::NEVER);
@@ -169,6 +193,19 @@ impl Handle {
     ///
     /// # Panics
     /// If the target is the root of the thread, which is not a greenlet.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{sleep, spawn, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let g = spawn(|| sleep(Duration::from_secs(60)));
+    /// yield_now();
+    /// g.kill_nowait();
+    /// assert!(!g.is_finished()); // it has had no turn since
+    /// yield_now();
+    /// assert!(g.is_finished());
+    /// ```
     #[track_caller]
     pub fn kill_nowait(&self) {
         assert!(
@@ -188,6 +225,17 @@ impl Handle {
     ///
     /// # Panics
     /// If the target is the root of the thread, which is not a greenlet.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{shield, sleep, spawn, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let stubborn = spawn(|| shield(|| sleep(Duration::from_millis(50))));
+    /// yield_now();
+    /// assert!(!stubborn.kill_timeout(Duration::from_millis(1)));
+    /// assert!(stubborn.kill_timeout(Duration::from_secs(60)));
+    /// ```
     #[track_caller]
     pub fn kill_timeout(&self, timeout: Duration) -> bool {
         self.kill_nowait();

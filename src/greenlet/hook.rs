@@ -35,6 +35,15 @@ pub fn on_spawn(f: impl Fn(&Handle) + 'static) -> SpawnHook {
 }
 
 /// Keeps a hook of [`on_spawn`] in force; dropping it removes the hook.
+///
+/// # Examples
+/// ```
+/// use greenloop::{on_spawn, spawn};
+///
+/// let hook = on_spawn(|g| assert!(g.name().is_none()));
+/// spawn(|| ());
+/// drop(hook); // from here on nobody is told
+/// ```
 #[must_use = "dropping it removes the hook"]
 pub struct SpawnHook(Rc<Hook>);
 

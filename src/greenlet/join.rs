@@ -114,6 +114,15 @@ impl<T> Greenlet<T> {
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever end it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::spawn;
+    ///
+    /// assert_eq!(spawn(|| 6 * 7).join().unwrap(), 42);
+    /// let error = spawn(|| std::panic::panic_any(7_u8)).join().unwrap_err();
+    /// assert_eq!(error.try_into_panic().unwrap().downcast_ref(), Some(&7_u8)); // its payload
+    /// ```
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         self.handle.wait_until(Deadline::NEVER);
@@ -127,6 +136,17 @@ impl<T> Greenlet<T> {
     }
 
     /// A handle without the value, which can be cloned and kept.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let g = spawn(|| sleep(Duration::from_secs(60)));
+    /// let handle = g.handle();
+    /// spawn(move || handle.kill());
+    /// assert!(g.join().unwrap_err().is_killed());
+    /// ```
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }

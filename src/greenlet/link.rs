@@ -58,6 +58,15 @@ impl Handle {
     ///
     /// # Panics
     /// As [`link`](Self::link).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Outcome, spawn};
+    ///
+    /// let g = spawn(|| "done");
+    /// g.link_value(|_, outcome| assert_eq!(outcome, Outcome::Value)); // not called if it panics
+    /// g.wait();
+    /// ```
     #[track_caller]
     pub fn link_value(&self, f: impl FnOnce(&Handle, Outcome) + 'static) -> LinkId {
         self.add_link(|outcome| outcome != Outcome::Panicked, f)
@@ -89,6 +98,14 @@ impl Handle {
     /// Withdraws a link of this greenlet; false if it has run, runs, or never will.
     ///
     /// **Switches**: no, unless the destructor of what the link owns does.
+    ///
+    /// # Examples
+    /// ```
+    /// let g = greenloop::spawn(|| ());
+    /// let link = g.link(|_, _| unreachable!("it was withdrawn"));
+    /// assert!(g.unlink(link) && !g.unlink(link));
+    /// greenloop::wait_all();
+    /// ```
     pub fn unlink(&self, link: LinkId) -> bool {
         self.task().extras().links.take(link.0).is_some()
     }

@@ -98,6 +98,17 @@ pub fn wait_all() {
 ///
 /// # Panics
 /// If a greenlet calls it: it would wait for itself.
+///
+/// # Examples
+/// ```
+/// use greenloop::{sleep, spawn, wait_all_timeout};
+/// use std::time::Duration;
+///
+/// let g = spawn(|| sleep(Duration::from_secs(60)));
+/// assert!(!wait_all_timeout(Duration::from_millis(1)));
+/// g.kill();
+/// assert!(wait_all_timeout(Duration::ZERO));
+/// ```
 #[track_caller]
 pub fn wait_all_timeout(timeout: Duration) -> bool {
     park::park_until_nothing_left(Deadline::after(Some(timeout)))

@@ -38,6 +38,16 @@ macro_rules! inherited {
 ///
 /// What is bound never changes: a greenlet that binds another value does so for itself and for those that it spawns
 /// meanwhile. The value is dropped when the closure and all that have inherited it have ended.
+///
+/// # Examples
+/// ```
+/// use greenloop::{inherited, spawn};
+///
+/// inherited! { static TENANT: String; }
+/// let work = || TENANT.with(|tenant| tenant.map_or(0, String::len));
+/// let inside = TENANT.bind("acme".into(), || spawn(work));
+/// assert_eq!((inside.join().unwrap(), work()), (4, 0));
+/// ```
 pub struct Inherited<T: 'static> {
     /// Gives the static a place, hence an address, of its own.
     _place: u8,

@@ -43,6 +43,16 @@ macro_rules! greenlet_local {
 }
 
 /// A value that each greenlet has for itself, declared by [`greenlet_local!`](crate::greenlet_local).
+///
+/// # Examples
+/// ```
+/// use greenloop::{greenlet_local, spawn};
+/// use std::cell::RefCell;
+///
+/// greenlet_local! { static LOG: RefCell<Vec<u32>> = RefCell::default(); }
+/// LOG.with_borrow_mut(|log| log.push(1));
+/// spawn(|| LOG.with_borrow(|log| assert!(log.is_empty()))).join().unwrap();
+/// ```
 pub struct LocalKey<T: 'static> {
     init: fn() -> T,
 }
@@ -86,6 +96,14 @@ impl<T: 'static> LocalKey<T> {
     /// # Errors
     /// [`AccessError`] in the destructor of a local value at the end of a greenlet, if this one is gone already or was
     /// never made.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::greenlet_local;
+    ///
+    /// greenlet_local! { static NAME: String = "nobody".to_string(); }
+    /// assert_eq!(NAME.try_with(|name| name.len()), Ok(6));
+    /// ```
     pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         self.value().map(|value| f(&value))
     }

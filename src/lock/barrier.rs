@@ -67,6 +67,17 @@ enum State {
 pub struct BrokenBarrier;
 
 /// What a greenlet that has passed a [`Barrier`] is among those that have passed with it.
+///
+/// # Examples
+/// ```
+/// use greenloop::{join_all, lock::Barrier, spawn};
+/// use std::rc::Rc;
+///
+/// let barrier = Rc::new(Barrier::new(3));
+/// let parties = (0..3).map(|_| spawn({ let barrier = barrier.clone(); move || barrier.wait().unwrap() }));
+/// let leaders = join_all(parties).into_iter().filter(|party| party.as_ref().unwrap().is_leader());
+/// assert_eq!(leaders.count(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarrierWaitResult {
     index: usize,
@@ -138,6 +149,18 @@ impl Barrier {
     ///
     /// # Panics
     /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Barrier;
+    /// use std::time::Duration;
+    ///
+    /// let barrier = Barrier::new(2);
+    /// assert!(barrier.wait_timeout(Duration::from_millis(1)).is_err()); // nobody else has come
+    /// assert!(barrier.is_broken());
+    /// barrier.reset();
+    /// assert!(!barrier.is_broken());
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BrokenBarrier> {
         self.wait_until(Some(timeout))

@@ -38,6 +38,16 @@ pub struct Condvar {
 }
 
 /// How the timed wait at a [`Condvar`] has ended.
+///
+/// # Examples
+/// ```
+/// use greenloop::lock::{Condvar, Mutex};
+/// use std::time::Duration;
+///
+/// let (mutex, changed) = (Mutex::new(0), Condvar::new());
+/// let (_guard, result) = changed.wait_timeout(mutex.lock(), Duration::from_millis(1));
+/// assert!(result.timed_out());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 

@@ -66,6 +66,24 @@ impl<T: ?Sized> Mutex<T> {
     /// # Panics
     /// While unwinding, if somebody holds it. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that
     /// could ever unlock it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{join_all, lock::Mutex, spawn, yield_now};
+    /// use std::rc::Rc;
+    ///
+    /// let balance = Rc::new(Mutex::new(0));
+    /// join_all((0..10).map(|_| spawn({
+    ///     let balance = balance.clone();
+    ///     move || {
+    ///         let mut balance = balance.lock();
+    ///         let before = *balance;
+    ///         yield_now(); // the others wait for the lock
+    ///         *balance = before + 1;
+    ///     }
+    /// })));
+    /// assert_eq!(*balance.lock(), 10);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
@@ -76,6 +94,15 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Locks it if nobody holds it or is about to. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let mutex = greenloop::lock::Mutex::new(1);
+    /// let guard = mutex.lock();
+    /// assert!(mutex.try_lock().is_none());
+    /// drop(guard);
+    /// assert_eq!(mutex.try_lock().as_deref(), Some(&1));
+    /// ```
     #[inline]
     #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {

@@ -63,6 +63,15 @@ impl<T> OnceCell<T> {
     /// # Panics
     /// If `f` does; if `f` asks for the value that it is to make. While unwinding, if another greenlet is making the value.
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever go on with making it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::OnceCell;
+    ///
+    /// let cell = OnceCell::new();
+    /// assert_eq!(cell.get_or_init(|| 1), &1);
+    /// assert_eq!(cell.get_or_init(|| 2), &1);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn get_or_init<F>(&self, f: F) -> &T
@@ -123,6 +132,14 @@ impl<T> OnceCell<T> {
     /// # Panics
     /// If it is called by what makes the value. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that
     /// could ever go on with making it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::OnceCell;
+    ///
+    /// let cell = OnceCell::new();
+    /// assert_eq!((cell.get(), cell.set(1), cell.set(2)), (None, Ok(()), Err(2)));
+    /// ```
     #[track_caller]
     pub fn set(&self, value: T) -> Result<(), T> {
         match self.value_or_turn() {

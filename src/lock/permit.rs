@@ -38,6 +38,17 @@ impl Permit {
 
     /// Keeps the permit from being given back: the semaphore has one less, until somebody calls
     /// [`release`](Semaphore::release). **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.acquire_permit().unwrap().forget();
+    /// assert_eq!(semaphore.available(), 0);
+    /// semaphore.release(); // by hand
+    /// assert_eq!(semaphore.available(), 1);
+    /// ```
     pub fn forget(mut self) {
         self.semaphore = None;
     }

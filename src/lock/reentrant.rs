@@ -58,6 +58,18 @@ impl<T: ?Sized> ReentrantMutex<T> {
     /// # Panics
     /// While unwinding, if another greenlet holds it. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is
     /// left that could ever unlock it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::ReentrantMutex;
+    /// use std::cell::Cell;
+    ///
+    /// let count = ReentrantMutex::new(Cell::new(0));
+    /// let outer = count.lock();
+    /// let inner = count.lock(); // its own greenlet does not wait
+    /// inner.set(1);
+    /// assert_eq!(outer.get(), 1);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> ReentrantMutexGuard<'_, T> {

@@ -62,6 +62,14 @@ impl<T: ?Sized> RwLock<T> {
     /// # Panics
     /// While unwinding, if one writes. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could
     /// ever let it in.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = greenloop::lock::RwLock::new(1);
+    /// let (one, other) = (lock.read(), lock.read());
+    /// assert_eq!(*one + *other, 2);
+    /// assert!(lock.try_write().is_none());
+    /// ```
     #[inline]
     #[track_caller]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
@@ -100,6 +108,13 @@ impl<T: ?Sized> RwLock<T> {
     /// # Panics
     /// While unwinding, if anybody is inside. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that
     /// could ever let it in.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = greenloop::lock::RwLock::new(1);
+    /// *lock.write() += 1;
+    /// assert_eq!(*lock.read(), 2);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {

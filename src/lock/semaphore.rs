@@ -72,6 +72,15 @@ impl Semaphore {
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever release one.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::Semaphore, spawn};
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// spawn({ let semaphore = semaphore.clone(); move || semaphore.release() });
+    /// assert!(semaphore.acquire());
+    /// ```
     #[track_caller]
     pub fn acquire(&self) -> bool {
         self.try_acquire() || self.acquire_until(Deadline::NEVER, ACQUIRE)
@@ -82,6 +91,14 @@ impl Semaphore {
     /// **Switches**: if there is no permit.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Semaphore;
+    /// use std::time::Duration;
+    ///
+    /// assert!(!Semaphore::new(0).acquire_timeout(Duration::from_millis(1)));
+    /// ```
     #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
         self.try_acquire() || self.acquire_until(Deadline::after(Some(timeout)), ACQUIRE)
@@ -155,6 +172,15 @@ impl Semaphore {
     /// **Switches**: if there is no permit.
     ///
     /// **While unwinding** it returns 0 at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Semaphore;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(Semaphore::new(3).wait(None), 3); // none is taken
+    /// assert_eq!(Semaphore::new(0).wait(Some(Duration::from_millis(1))), 0);
+    /// ```
     #[track_caller]
     pub fn wait(&self, timeout: Option<Duration>) -> usize {
         self.wait_as(timeout, ACQUIRE)

@@ -104,6 +104,17 @@ impl Group {
     /// Takes a greenlet out, which runs on; its slot is free. False if it is not in the group.
     ///
     /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Pool, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1);
+    /// let long = pool.spawn(|| sleep(Duration::from_secs(60)));
+    /// assert!(pool.discard(&long)); // runs on, without a slot
+    /// assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    /// ```
     pub fn discard(&self, member: impl AsRef<Handle>) -> bool {
         self.members.discard(member.as_ref())
     }
@@ -274,6 +285,16 @@ impl Group {
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever empty it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Group, yield_now};
+    ///
+    /// let group = Group::new();
+    /// (0..3).for_each(|_| drop(group.spawn(yield_now)));
+    /// group.join();
+    /// assert!(group.is_empty());
+    /// ```
     #[track_caller]
     pub fn join(&self) {
         self.members.wait_until_empty(Deadline::NEVER);
@@ -325,6 +346,17 @@ impl Group {
     /// **Switches**: unless the group is empty.
     ///
     /// **While unwinding** it asks for their ends and returns at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Group, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let group = Group::new();
+    /// let long = group.spawn(|| sleep(Duration::from_secs(60)));
+    /// group.kill();
+    /// assert!(group.is_empty() && long.join().unwrap_err().is_killed());
+    /// ```
     #[track_caller]
     pub fn kill(&self) {
         self.kill_until(Deadline::NEVER);

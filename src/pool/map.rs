@@ -228,6 +228,14 @@ impl<T> Drop for Report<T> {
 ///
 /// If the function panicked for an item, `next` panics in its place with the same payload, and the iteration can be
 /// continued; if the input itself panicked, that comes last.
+///
+/// # Examples
+/// ```
+/// use greenloop::pool::Pool;
+///
+/// let mut squares = Pool::new(2).imap(1.., |n| n * n); // the input never ends
+/// assert_eq!((squares.next(), squares.next()), (Some(1), Some(4)));
+/// ```
 pub struct Imap<T> {
     feed: Feed<T>,
     /// Results that came before their turn.

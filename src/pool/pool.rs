@@ -31,6 +31,16 @@ pub struct Pool {
 }
 
 /// A pool had no free slot (in time). What was to go in, a function or a greenlet, is inside.
+///
+/// # Examples
+/// ```
+/// use greenloop::pool::{Pool, PoolFull};
+///
+/// let pool = Pool::new(1);
+/// pool.spawn(|| ());
+/// let Err(PoolFull(function)) = pool.try_spawn(|| "given back") else { panic!("there is no slot") };
+/// assert_eq!(function(), "given back");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the pool is full")]
 pub struct PoolFull<F>(pub F);
@@ -160,6 +170,18 @@ impl Pool {
     /// **Switches**: if the pool is full.
     ///
     /// **While unwinding** it returns 0 at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(2);
+    /// pool.spawn(|| ());
+    /// assert_eq!(pool.wait_available(None), 1);
+    /// pool.spawn(|| ());
+    /// assert_eq!(pool.wait_available(Some(Duration::from_secs(60))), 2); // the first two have ended meanwhile
+    /// ```
     #[track_caller]
     pub fn wait_available(&self, timeout: Option<Duration>) -> usize {
         self.slots().free.wait_as(timeout, self.slots().reason())

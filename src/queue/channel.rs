@@ -94,6 +94,16 @@ impl<T> Channel<T> {
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever take it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::Channel, spawn};
+    ///
+    /// let channel = Channel::new();
+    /// let getter = spawn({ let channel = channel.clone(); move || channel.get() });
+    /// channel.put("hand to hand").unwrap(); // until it is taken
+    /// assert_eq!(getter.join().unwrap(), Ok("hand to hand"));
+    /// ```
     #[track_caller]
     pub fn put(&self, item: T) -> Result<(), PutError<T>> {
         self.put_until(item, Deadline::NEVER)

@@ -3,6 +3,17 @@
 use std::fmt;
 
 /// A queue did not take an item. The item is inside.
+///
+/// # Examples
+/// ```
+/// use greenloop::queue::{PutError, Queue};
+///
+/// let queue = Queue::bounded(1);
+/// queue.put(1).unwrap();
+/// assert_eq!(queue.try_put(2), Err(PutError::Full(2)));
+/// queue.close();
+/// assert_eq!(queue.put(3), Err(PutError::Closed(3)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PutError<T> {
     /// There was no room (in time): gevent's `Full`. A `put` without a time limit says this only while the thread unwinds,
@@ -50,6 +61,16 @@ impl<T> fmt::Debug for PutError<T> {
 }
 
 /// A queue gave no item.
+///
+/// # Examples
+/// ```
+/// use greenloop::queue::{GetError, Queue};
+///
+/// let queue = Queue::<u8>::unbounded();
+/// assert_eq!(queue.try_get(), Err(GetError::Empty));
+/// queue.close();
+/// assert_eq!(queue.get(), Err(GetError::Closed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GetError {
     /// There was no item (in time): gevent's `Empty`. A `get` without a time limit says this only while the thread unwinds,

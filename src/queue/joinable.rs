@@ -100,6 +100,19 @@ impl<T> JoinableQueue<T> {
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever finish them.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::JoinableQueue, spawn};
+    ///
+    /// let jobs = JoinableQueue::unbounded().with_items([1, 2, 3]);
+    /// spawn({
+    ///     let jobs = jobs.clone();
+    ///     move || for _job in &jobs { jobs.task_done() }
+    /// });
+    /// jobs.join();
+    /// assert_eq!(jobs.unfinished(), 0);
+    /// ```
     #[track_caller]
     pub fn join(&self) {
         self.join_until(None);

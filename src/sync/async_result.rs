@@ -100,6 +100,16 @@ impl<T: Clone> AsyncResult<T> {
     ///
     /// # Panics
     /// While unwinding, if the value has not arrived.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::AsyncResult;
+    ///
+    /// let result = AsyncResult::new();
+    /// let thread = std::thread::spawn({ let result = result.clone(); move || result.set(42) });
+    /// assert_eq!(result.get(), 42);
+    /// thread.join().unwrap().unwrap();
+    /// ```
     #[track_caller]
     pub fn get(&self) -> T {
         self.wait();
@@ -163,6 +173,15 @@ impl<T: Clone> IntoFuture for AsyncResult<T> {
 }
 
 /// The future of an [`AsyncResult`]: a clone of its value when it has arrived.
+///
+/// # Examples
+/// ```
+/// use greenloop::{future::block_on, sync::AsyncResult};
+///
+/// let result = AsyncResult::new();
+/// std::thread::spawn({ let result = result.clone(); move || result.set("from a thread") });
+/// assert_eq!(block_on(async { result.await }), "from a thread");
+/// ```
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Get<T> {
     result: AsyncResult<T>,

@@ -50,6 +50,16 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 /// Makes a channel that always has room, see [`channel`](channel()).
+///
+/// # Examples
+/// ```
+/// use greenloop::sync::unbounded;
+///
+/// let (sender, receiver) = unbounded();
+/// let thread = std::thread::spawn(move || (0..1000).for_each(|n| sender.send(n).unwrap())); // never waits
+/// assert_eq!(receiver.iter().count(), 1000);
+/// thread.join().unwrap();
+/// ```
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     with_capacity(usize::MAX)
 }
@@ -127,6 +137,20 @@ fn take_turn() {
 }
 
 /// The sending side of a [`channel`](channel()).
+///
+/// # Examples
+/// ```
+/// use greenloop::sync::channel;
+///
+/// let (sender, receiver) = channel(10);
+/// let threads = [1, 2].map(|n| {
+///     let sender = sender.clone();
+///     std::thread::spawn(move || sender.send(n).unwrap())
+/// });
+/// drop(sender); // the receiver sees the end when the last is gone
+/// assert_eq!(receiver.into_iter().sum::<i32>(), 3);
+/// threads.map(|thread| thread.join().unwrap());
+/// ```
 pub struct Sender<T> {
     pub(super) shared: Arc<Shared<T>>,
 }
@@ -233,6 +257,17 @@ impl<T> fmt::Debug for Sender<T> {
 
 /// The receiving side of a [`channel`](channel()). A greenlet that waits here, while senders live, counts as outside work: its hub
 /// sleeps and raises no [`LoopExit`](crate::LoopExit).
+///
+/// # Examples
+/// ```
+/// use greenloop::sync::unbounded;
+///
+/// let (sender, receiver) = unbounded();
+/// let threads = [receiver.clone(), receiver].map(|jobs| std::thread::spawn(move || jobs.iter().count()));
+/// (0..100).for_each(|job| sender.send(job).unwrap());
+/// drop(sender);
+/// assert_eq!(threads.map(|thread| thread.join().unwrap()).iter().sum::<usize>(), 100);
+/// ```
 pub struct Receiver<T> {
     pub(super) shared: Arc<Shared<T>>,
 }

@@ -72,6 +72,16 @@ impl Event {
     /// **Switches**: unless it is set.
     ///
     /// **While unwinding** it returns at once, on a thread with a hub.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::Event;
+    ///
+    /// let event = Event::new();
+    /// let thread = std::thread::spawn({ let event = event.clone(); move || event.set() });
+    /// event.wait(); // parks a greenlet, or blocks a thread without a hub
+    /// thread.join().unwrap();
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);

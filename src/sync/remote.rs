@@ -45,6 +45,16 @@ pub fn remote() -> Remote {
 /// While one lives, its hub has something to wait for: the thread sleeps in the kernel instead of raising
 /// [`LoopExit`](crate::LoopExit), and [`wait_all`](crate::wait_all) does not return. That ends when the last clone is dropped. So do
 /// not keep one on its own thread.
+///
+/// # Examples
+/// ```
+/// use greenloop::{hub, wait_all};
+///
+/// let here = hub::remote();
+/// let thread = std::thread::spawn(move || here.spawn(|| greenloop::current().id()).unwrap().join().unwrap());
+/// wait_all();
+/// assert!(thread.join().unwrap() > 0); // a greenlet of this thread has run it
+/// ```
 #[derive(Clone)]
 pub struct Remote {
     completion: Arc<Completion>,
@@ -123,6 +133,14 @@ impl fmt::Debug for Remote {
 }
 
 /// The thread of a hub has ended, so nothing can run there any more.
+///
+/// # Examples
+/// ```
+/// use greenloop::sync::{HubEnded, remote};
+///
+/// let gone = std::thread::spawn(remote).join().unwrap();
+/// assert_eq!(gone.spawn(|| ()).err(), Some(HubEnded));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the thread of this hub has ended")]
 pub struct HubEnded;

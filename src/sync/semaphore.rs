@@ -50,6 +50,16 @@ impl Semaphore {
     /// **Switches**: if there is no permit.
     ///
     /// **While unwinding** it returns `false` at once, on a thread with a hub.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::Semaphore;
+    ///
+    /// let permits = Semaphore::new(0);
+    /// let thread = std::thread::spawn({ let permits = permits.clone(); move || permits.release() });
+    /// assert!(permits.acquire());
+    /// thread.join().unwrap();
+    /// ```
     #[track_caller]
     pub fn acquire(&self) -> bool {
         self.acquire_until(None)

@@ -56,6 +56,15 @@ pub fn virtual_time<T>(f: impl FnOnce() -> T) -> T {
 ///
 /// # Panics
 /// Outside [`virtual_time`].
+///
+/// # Examples
+/// ```
+/// use greenloop::{sleep, testing::{elapsed, virtual_time}};
+/// use std::time::Duration;
+///
+/// let hour = Duration::from_secs(3600);
+/// virtual_time(|| { sleep(hour); assert_eq!(elapsed(), hour) }); // takes no time
+/// ```
 #[track_caller]
 pub fn elapsed() -> Duration {
     match BEGINNING.get() {

@@ -97,6 +97,16 @@ impl<T> Drop for Fill<T> {
 /// A call that runs on a thread of a [`ThreadPool`](super::ThreadPool).
 ///
 /// Dropping it, or killing the greenlet that waits for it, does not stop the call: a thread cannot be killed.
+///
+/// # Examples
+/// ```
+/// use greenloop::{threadpool, wait_any};
+///
+/// let (one, other) = (threadpool().spawn(|| 1), threadpool().spawn(|| 2));
+/// let first = wait_any(&[&one, &other]); // beside greenlets, events and queues as well
+/// assert!(first < 2);
+/// assert_eq!(one.join().unwrap() + other.join().unwrap(), 3);
+/// ```
 pub struct Job<T> {
     pub(super) done: Rc<Done>,
     pub(super) slot: Slot<T>,
@@ -115,6 +125,15 @@ impl<T> Job<T> {
     ///
     /// # Errors
     /// That the call panicked; that its pool was killed before it came to it. While unwinding, that it still runs.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(1);
+    /// assert_eq!(pool.spawn(|| 1).join().unwrap(), 1);
+    /// assert!(pool.spawn(|| panic!("boom")).join().unwrap_err().is_panic());
+    /// ```
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         if !self.wait_until(None) {

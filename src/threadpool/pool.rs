@@ -206,6 +206,12 @@ impl ThreadPool {
     /// # Panics
     /// If the iterator of the input does, or `f` for one of the items, with the same payload: the first in the order of the
     /// input. If the pool has no thread and the system refuses to start one.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    /// assert_eq!(ThreadPool::new(2).map(1..=4_u64, |n| n * n), [1, 4, 9, 16]);
+    /// ```
     #[track_caller]
     pub fn map<I, F, T>(&self, items: I, f: F) -> Vec<T>
     where
@@ -353,6 +359,16 @@ impl ThreadPool {
     /// **Switches**: unless the pool has no threads.
     ///
     /// **While unwinding** it throws away what is queued and returns `false` at once, on a thread with a hub.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = ThreadPool::new(1);
+    /// (0..3).for_each(|_| drop(pool.spawn(|| std::thread::sleep(Duration::from_millis(20)))));
+    /// assert!(pool.kill_timeout(Duration::from_secs(60))); // two have never run
+    /// ```
     #[track_caller]
     pub fn kill_timeout(&self, timeout: Duration) -> bool {
         self.workers().dismiss();

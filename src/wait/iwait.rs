@@ -50,6 +50,16 @@ fn all_of(coming: Iwait<'_>) -> Vec<usize> {
 /// **Switches**: unless all are ready.
 ///
 /// **While unwinding** it gives at once those that are ready.
+///
+/// # Examples
+/// ```
+/// use greenloop::{event::Event, wait_timeout};
+/// use std::time::Duration;
+///
+/// let (set, never) = (Event::new(), Event::new());
+/// set.set();
+/// assert_eq!(wait_timeout(&[&never, &set], Duration::from_millis(1)), [1]);
+/// ```
 #[track_caller]
 pub fn wait_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Vec<usize> {
     all_of(iwait(objects).timeout(timeout))
@@ -89,6 +99,14 @@ pub fn wait_any(objects: &[&dyn Waitable]) -> usize {
 /// **Switches**: unless one is ready.
 ///
 /// **While unwinding** it returns `None` at once.
+///
+/// # Examples
+/// ```
+/// use greenloop::{event::Event, wait_any_timeout};
+/// use std::time::Duration;
+///
+/// assert_eq!(wait_any_timeout(&[&Event::new()], Duration::from_millis(1)), None);
+/// ```
 #[track_caller]
 pub fn wait_any_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Option<usize> {
     iwait(objects).timeout(timeout).next()

@@ -17,6 +17,16 @@ use crate::waitlist::WaitList;
 /// ready ([`Readiness`](crate::io::Readiness)), a child process that has ended, a signal that has come.
 ///
 /// It can be implemented only here; see [`wait`](crate::wait()) and [`iwait`](crate::iwait).
+///
+/// # Examples
+/// ```
+/// use greenloop::{Waitable, event::Event, lock::Semaphore, spawn, wait_any};
+///
+/// let (event, semaphore, greenlet) = (Event::new(), Semaphore::new(0), spawn(|| ()));
+/// let several: Vec<&dyn Waitable> = vec![&event, &semaphore, &greenlet];
+/// assert_eq!(wait_any(&several), 2);
+/// assert!(greenlet.is_ready() && !event.is_ready());
+/// ```
 pub trait Waitable: sealed::Listed {
     /// Is it ready now? **Switches**: no.
     fn is_ready(&self) -> bool;

@@ -50,6 +50,21 @@ use crate::unwind::{self, Payload};
 use crate::waitlist::Place;
 
 /// A scope in which greenlets are spawned that borrow: see [`scope`](crate::scope()).
+///
+/// # Examples
+/// ```
+/// use greenloop::Scope;
+/// use std::cell::Cell;
+///
+/// fn count<'scope>(s: &'scope Scope<'scope, '_>, to: u32, sum: &'scope Cell<u32>) {
+///     for n in 1..=to {
+///         s.spawn(move || sum.set(sum.get() + n));
+///     }
+/// }
+/// let sum = Cell::new(0);
+/// greenloop::scope(|s| count(s, 4, &sum));
+/// assert_eq!(sum.get(), 10);
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     children: Children,
     pub(super) panics: Panics,

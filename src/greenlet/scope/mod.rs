@@ -87,6 +87,17 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// # Panics
     /// If no stack can be had, or if the scope was begun while unwinding, as it could not wait for the greenlet;
     /// [`Builder::spawn_scoped`] returns that as an error.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut parts = vec![1, 2, 3, 4];
+    /// greenloop::scope(|s| {
+    ///     for part in parts.chunks_mut(2) {
+    ///         s.spawn(move || part.iter_mut().for_each(|n| *n *= 10));
+    ///     }
+    /// });
+    /// assert_eq!(parts, [10, 20, 30, 40]);
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedGreenlet<'scope, T>
     where
@@ -210,6 +221,18 @@ impl Panics {
 ///
 /// Everything that does not need the value is on [`Handle`], to which this dereferences. Dropping it detaches the greenlet
 /// from its owner, not from its scope.
+///
+/// # Examples
+/// ```
+/// use greenloop::{scope, wait_any, yield_now};
+///
+/// let text = String::from("borrowed");
+/// scope(|s| {
+///     let (slow, quick) = (s.spawn(|| { yield_now(); 0 }), s.spawn(|| text.len()));
+///     assert_eq!(wait_any(&[&slow, &quick]), 1);
+///     assert_eq!(quick.join().unwrap(), 8);
+/// });
+/// ```
 pub struct ScopedGreenlet<'scope, T> {
     handle: Handle,
     value: Rc<Cell<Option<T>>>,
