@@ -409,6 +409,20 @@ fn http_is_served_by_workers() {
     }
 }
 
+// A worker's hub needs descriptors.
+#[test]
+fn workers_that_can_have_no_hub_are_an_error_and_no_hang() {
+    let output = in_a_child("workers_that_can_have_no_hub_are_an_error_and_no_hang", "ulimit -n 64", || {
+        sleep(ms(1));
+        let mut taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        // For the two listeners, and for nothing else.
+        taken.truncate(taken.len() - 2);
+        let error = workers("127.0.0.1:0", 2, number_and_bytes).unwrap().join().unwrap_err();
+        assert!(error.to_string().contains("cannot make a hub for this thread"), "{error}");
+    });
+    assert!(output.is_none_or(|text| text.contains("Too many open files")));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_service_leaves_no_descriptor_open() {

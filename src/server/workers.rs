@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::life::USUAL_GRACE;
 use super::{Serve, StreamServer, ToListenAddrs};
 use crate::greenlet::{self, scope};
+use crate::hub::Hub;
 use crate::io::with_context;
 use crate::net::TcpListener;
 use crate::sync::Event;
@@ -172,9 +173,23 @@ pub struct Worker {
     shared: Arc<Shared>,
 }
 
+/// Tells the others of the end of a worker, whatever ends it: who joins must not wait for ever.
+struct Running {
+    number: usize,
+    shared: Arc<Shared>,
+    has_failed: Cell<bool>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.has_ended(self.number, self.has_failed.get());
+    }
+}
+
 impl Worker {
     fn run<T>(self, f: impl Fn(&Worker) -> io::Result<T>) -> io::Result<T> {
-        let (number, count, shared) = (self.number, self.count, self.shared.clone());
+        let (number, count) = (self.number, self.count);
+        let running = Running { number, shared: self.shared.clone(), has_failed: Cell::new(true) };
         let outcome = unwind::catch(|| {
             let outcome = f(&self);
             drop(self);
@@ -186,13 +201,12 @@ impl Worker {
             std::mem::forget(payload);
             Err(io::Error::other(text))
         });
-        if outcome.is_err() {
-            // What it has begun to stop may end.
+        // What it has begun to stop may end; a thread that could have no hub has begun nothing.
+        if outcome.is_err() && Hub::try_current().is_some() {
             greenlet::wait_all_timeout(USUAL_GRACE);
         }
-        let outcome = outcome.map_err(|error| with_context(error, format!("worker {number} of {count}")));
-        shared.has_ended(number, outcome.is_err());
-        outcome
+        running.has_failed.set(outcome.is_err());
+        outcome.map_err(|error| with_context(error, format!("worker {number} of {count}")))
     }
 
     /// Which of the workers this is, from 0.
