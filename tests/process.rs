@@ -162,6 +162,19 @@ fn a_spawn_that_finds_no_descriptors_leaves_nothing_behind() {
     });
 }
 
+// Without pipes a child starts where its hub can open nothing to watch it by.
+#[test]
+fn a_child_that_cannot_be_watched_is_no_zombie() {
+    in_a_child("a_child_that_cannot_be_watched_is_no_zombie", "ulimit -n 64", || {
+        sleep(ms(1));
+        let fill: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        let error = endless().spawn().unwrap_err();
+        assert!(error.to_string().starts_with("cannot run `sleep`: "), "{error}");
+        assert!(is_childless());
+        drop(fill);
+    });
+}
+
 // SP04
 #[test]
 fn communicate_feeds_the_input_and_gives_both_outputs() {

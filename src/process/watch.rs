@@ -20,7 +20,7 @@ use crate::hub::{Object, Reason};
 use crate::io::{Direction, Watched};
 use crate::park::{self, Deadline, Woken};
 use crate::reactor::{Attendant, Expectation};
-use crate::signal::{SIGCHLD, SIGKILL, Signal, Subscription, subscribe};
+use crate::signal::{SIGCHLD, Signal, Subscription, subscribe};
 use crate::sys;
 use crate::waitlist::{Place, WaitList};
 
@@ -67,7 +67,7 @@ enum Alarm {
 }
 
 impl Process {
-    /// Begins to watch a child. One that cannot be watched is killed, and reaped as an orphan.
+    /// Begins to watch a child. One that cannot be watched is killed and reaped.
     pub(super) fn watch(child: std::process::Child) -> io::Result<Rc<Process>> {
         let descriptor = sys::process::descriptor(&child);
         let process = Rc::new(Process {
@@ -81,7 +81,10 @@ impl Process {
             // It may have ended before the alarm was there.
             Ok(()) => _ = process.look(),
             Err(error) => {
-                let _ = process.send(SIGKILL);
+                // The hub would not hear of its end. After the kill the wait is short.
+                if let Some(mut child) = process.child.take() {
+                    let _ = child.kill().and_then(|()| child.wait());
+                }
                 return Err(error);
             }
         }
