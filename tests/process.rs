@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use greenloop::event::Event;
+use greenloop::fs;
 use greenloop::io::pipe;
 use greenloop::process::{Command, Stdio};
 use greenloop::queue::Queue;
@@ -79,6 +80,9 @@ fn a_program_that_is_missing_is_an_error_and_nothing_is_left() {
             let error = Command::new("/nowhere/at/all").stdout(Stdio::piped()).spawn().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound);
             assert!(error.to_string().contains("cannot run `/nowhere/at/all`"), "{error}");
+            let error = Command::new("true").current_dir("/no/folder").spawn().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert!(error.to_string().starts_with("cannot run `true` in `/no/folder`: "), "{error}");
             let error = Command::new("/nowhere/at/all").output_timeout(LONG).unwrap_err();
             assert_eq!(std::io::Error::from(error).kind(), ErrorKind::NotFound);
         }
@@ -269,6 +273,27 @@ fn what_is_captured_and_what_is_not() {
     assert_eq!(format!("{:?}", sh("x")), r#""sh" "-c" "x""#);
     let from_std = Command::from(std::process::Command::new("true")).as_std_mut().arg("x").get_args().count();
     assert_eq!(from_std, 1);
+}
+
+#[test]
+fn files_and_the_streams_of_this_process_are_streams_of_a_child() {
+    let path = std::env::temp_dir().join(format!("greenloop-process-stream-{}", std::process::id()));
+    fs::write(&path, "from the file\n").unwrap();
+    let output = Command::new("cat").stdin(fs::File::open(&path).unwrap()).output().unwrap();
+    assert_eq!(output.stdout, b"from the file\n");
+    let mut echo = sh("echo to the file; echo and this >&2");
+    let file = fs::File::create(&path).unwrap();
+    echo.stdout(file.try_clone().unwrap()).stderr(file);
+    assert!(echo.status().unwrap().success());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "to the file\nand this\n");
+    fs::remove_file(&path).unwrap();
+    let text = in_a_child("files_and_the_streams_of_this_process_are_streams_of_a_child", "", || {
+        let crossed =
+            sh("echo one; echo two >&2").stdout(greenloop::io::stderr()).stderr(std::io::stdout()).status();
+        assert!(crossed.unwrap().success());
+    });
+    // What the test program has written to its standard output comes first.
+    assert!(text.is_none_or(|text| text.find("two\n") < text.find("one\n")));
 }
 
 // SP12

@@ -139,11 +139,21 @@ impl Command {
     /// **Switches**: no. The thread waits until the program is found and loaded, or not.
     ///
     /// # Errors
-    /// `NotFound` if there is no such program, and what else the system says; the text names the program. If no descriptors can be had.
+    /// `NotFound` if there is no such program, or not the folder where it is to start, and what else the system says; the text names
+    /// both. If no descriptors can be had.
     pub fn spawn(&mut self) -> io::Result<Child> {
         let program = self.program();
         let spawned = self.std.spawn().and_then(|child| Child::adopt(child, program, self.kill_on_drop));
-        spawned.map_err(|error| with_context(error, format!("cannot run `{}`", self.program())))
+        spawned.map_err(|error| with_context(error, self.attempted()))
+    }
+
+    fn attempted(&self) -> String {
+        let text = format!("cannot run `{}`", self.program());
+        // The system does not say which of the two is missing.
+        match self.std.get_current_dir() {
+            Some(folder) => format!("{text} in `{}`", folder.display()),
+            None => text,
+        }
     }
 
     /// Starts the process and waits until it has ended. It is killed if the wait is ended by a kill or a timeout.

@@ -1,10 +1,10 @@
 //! What a child process gets as its standard streams.
 
 use std::fmt;
-use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use crate::io::{PipeReader, PipeWriter};
+use crate::fs::File;
+use crate::io::{PipeReader, PipeWriter, Stderr, Stdout};
 
 /// The end of a pipe whose other end is the standard input of a child.
 pub type ChildStdin = PipeWriter;
@@ -13,7 +13,7 @@ pub type ChildStdout = PipeReader;
 /// The end of a pipe whose other end is the standard error of a child.
 pub type ChildStderr = PipeReader;
 
-/// What a child gets as a standard stream: `std::process::Stdio`, and the pipes of this crate.
+/// What a child gets as a standard stream: `std::process::Stdio`, and the files, pipes and standard streams of this crate.
 ///
 /// The child sees its end blocking, as programs expect.
 ///
@@ -58,7 +58,28 @@ macro_rules! from {
     )*};
 }
 
-from!(std::process::Stdio, File, OwnedFd, std::io::PipeReader, std::io::PipeWriter);
+from!(std::process::Stdio, std::fs::File, OwnedFd, std::io::PipeReader, std::io::PipeWriter);
+from!(std::io::Stdout, std::io::Stderr);
+
+impl From<File> for Stdio {
+    fn from(file: File) -> Stdio {
+        file.into_std().into()
+    }
+}
+
+/// The child's stream is then that of this process.
+impl From<Stdout> for Stdio {
+    fn from(_: Stdout) -> Stdio {
+        std::io::stdout().into()
+    }
+}
+
+/// The child's stream is then that of this process.
+impl From<Stderr> for Stdio {
+    fn from(_: Stderr) -> Stdio {
+        std::io::stderr().into()
+    }
+}
 
 /// # Panics
 /// If the system refuses to make it blocking.
