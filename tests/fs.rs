@@ -9,7 +9,7 @@ use std::io::{
 };
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -238,6 +238,34 @@ fn greenlets_that_share_a_file_lose_nothing() {
         readers.map(|reader| reader.join().unwrap())
     });
     assert_eq!(counts.iter().sum::<usize>(), 400);
+}
+
+#[test]
+fn what_is_read_and_written_at_places_leaves_the_position_where_it_is() {
+    let folder = Folder::new();
+    let path = folder.join("places");
+    let mut file = File::create_new(&path).unwrap();
+    file.write_all(b"0123").unwrap();
+    // Beyond the end: the gap is filled with zeros.
+    scope(|s| {
+        for number in 1..5u8 {
+            let file = &file;
+            s.spawn(move || file.write_all_at(&[b'a' + number; 10], u64::from(number) * 10).unwrap());
+        }
+    });
+    assert_eq!(file.write_at(b"!", 2).unwrap(), 1);
+    assert_eq!(file.stream_position().unwrap(), 4);
+    file.write_all(b"4").unwrap();
+    let expected = [&b"01!34\0\0\0\0\0"[..], &[b'b'; 10], &[b'c'; 10], &[b'd'; 10], &[b'e'; 10]].concat();
+    assert_eq!(fs::read(&path).unwrap(), expected);
+    let mut place = [0; 20];
+    assert_eq!(file.read_at(&mut place, 45).unwrap(), 5);
+    file.read_exact_at(&mut place, 15).unwrap();
+    assert_eq!(place, expected[15..35]);
+    let error = file.read_exact_at(&mut place, 45).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    let error = File::open(&path).unwrap().write_all_at(b"x", 0).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("cannot write `{}`: ", path.display())), "{error}");
 }
 
 // Opening a FIFO blocks until somebody opens its other end.

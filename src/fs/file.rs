@@ -11,7 +11,7 @@ use super::options::OpenOptions;
 
 /// An open file: `std::fs::File`, but only the greenlet waits.
 ///
-/// It implements `Read`, `Write` and `Seek` for itself and for `&File`. Each call is one trip to the pool, also
+/// It implements `Read`, `Write` and `Seek` for itself and for `&File`, and `std::os::unix::fs::FileExt`. Each call is one trip to the pool, also
 /// `read_to_end`, `read_exact` and `write_all`; small ones belong behind a `BufReader` or a `BufWriter`. Calls of two greenlets on
 /// one file are made one after the other by the system, which keeps one position for both.
 ///
@@ -179,7 +179,7 @@ impl File {
     }
 
     #[track_caller]
-    fn act<T: Send>(
+    pub(super) fn act<T: Send>(
         &self,
         verb: &str,
         call: impl FnOnce(&std::fs::File) -> io::Result<T> + Send,

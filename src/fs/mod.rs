@@ -37,6 +37,7 @@ mod file;
 mod hop;
 mod options;
 mod path;
+mod places;
 
 pub use directory::{DirEntry, ReadDir, read_dir};
 pub use file::File;
