@@ -618,6 +618,9 @@ fn errors_of_pem_files_name_the_file_and_the_reason() {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
     );
     let cut = file("cut.pem", &own.certificate[..100]);
+    // Without the ends of its lines, or of the first. The text is a secret.
+    let one_line = file("one-line.pem", &own.key.replace('\n', ""));
+    let half_line = file("half-line.pem", &own.key.replacen('\n', "", 1));
     let bad_key = file("bad-key.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     let bad_certificate =
         file("bad-cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
@@ -631,7 +634,9 @@ fn errors_of_pem_files_name_the_file_and_the_reason() {
         (&certificate, &missing, &["missing.pem", "No such file"]),
         (&key, &key, &["no certificate", "key.pem", "PRIVATE KEY"]),
         (&rubbish, &key, &["no certificate", "rubbish.pem", "no PEM"]),
-        (&cut, &key, &["cut.pem"]),
+        (&cut, &key, &["cut.pem", "no line `-----END"]),
+        (&certificate, &half_line, &["half-line.pem", "does not end with `-----`"]),
+        (&certificate, &one_line, &["one-line.pem", "no line `-----END"]),
         (&bad_certificate, &key, &["bad-cert.pem"]),
         (&certificate, &certificate, &["no private key", "cert.pem", "`CERTIFICATE`"]),
         (&certificate, &rubbish, &["no private key", "rubbish.pem", "no PEM"]),
@@ -643,6 +648,8 @@ fn errors_of_pem_files_name_the_file_and_the_reason() {
     for (certificate, key, words) in wrong {
         let error = Identity::from_files(certificate, key).unwrap_err().to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{words:?}: {error}");
+        let secret = own.key.lines().nth(1).unwrap();
+        assert!(!error.contains(&secret[..20]) && !error.contains("45, 45, 45"), "a secret is shown: {error}");
     }
     for (path, word) in
         [(&missing, "No such file"), (&rubbish, "no certificate"), (&bad_certificate, "of no use")]

@@ -57,7 +57,7 @@ impl Identity {
                  encrypted",
                 what_is_there(key)
             )),
-            error => wrong(format!("the private key {key_at} cannot be read: {error}")),
+            error => wrong(format!("the private key {key_at} cannot be read: {}", reason(&error))),
         })?;
         let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {
@@ -182,10 +182,22 @@ fn in_file(path: &Path) -> String {
 
 fn certificates(text: &[u8], at: &str) -> io::Result<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
-    let found = found.map_err(|error| wrong(format!("the certificates {at} cannot be read: {error}")))?;
+    let found =
+        found.map_err(|error| wrong(format!("the certificates {at} cannot be read: {}", reason(&error))))?;
     match found.is_empty() {
         true => Err(wrong(format!("there is no certificate {at}: {}", what_is_there(text)))),
         false => Ok(found),
+    }
+}
+
+/// Without the lines in question, which rustls shows: where line ends are missing they hold the secret.
+fn reason(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a section has no line `-----END ...-----`".to_string(),
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line that begins with `-----BEGIN` does not end with `-----`".to_string()
+        }
+        error => error.to_string(),
     }
 }
 
