@@ -649,7 +649,10 @@ fn errors_of_pem_files_name_the_file_and_the_reason() {
         let error = Identity::from_files(certificate, key).unwrap_err().to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{words:?}: {error}");
         let secret = own.key.lines().nth(1).unwrap();
-        assert!(!error.contains(&secret[..20]) && !error.contains("45, 45, 45"), "a secret is shown: {error}");
+        assert!(
+            !error.contains(&secret[..20]) && !error.contains("45, 45, 45"),
+            "a secret is shown: {error}"
+        );
     }
     for (path, word) in
         [(&missing, "No such file"), (&rubbish, "no certificate"), (&bad_certificate, "of no use")]
