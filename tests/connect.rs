@@ -2,7 +2,7 @@
 
 mod net_support;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, SocketAddrV6};
@@ -169,6 +169,42 @@ fn a_series_of_lookups_is_interrupted_in_the_middle_of_one() {
     });
     assert!(looked_up.is_err() && start.elapsed() < PROMPT);
     assert!(!lookup_host("localhost").unwrap().is_empty());
+}
+
+// SK36: with a real resolver. `.ci/sockets` runs it, where this is the name server of the system.
+#[test]
+#[ignore = "needs a system whose name server is 127.0.0.77"]
+fn a_name_server_that_never_answers_costs_the_time_allowed() {
+    let mute = std::net::UdpSocket::bind("127.0.0.77:53").unwrap();
+    mute.set_read_timeout(Some(PROMPT)).unwrap();
+    let ticks = Rc::new(Cell::new(0));
+    let ticking = spawn({
+        let ticks = ticks.clone();
+        move || {
+            loop {
+                sleep(ms(1));
+                ticks.set(ticks.get() + 1);
+            }
+        }
+    });
+    for result in [
+        lookup_host_timeout("one.test", SHORT).map(drop),
+        TcpStream::connect_timeout("two.test:80", SHORT).map(drop),
+    ] {
+        let error = result.unwrap_err();
+        assert!(error.kind() == ErrorKind::TimedOut && error.to_string().contains(".test`: "), "{error}");
+    }
+    assert!(timeout(SHORT, || TcpStream::connect("three.test:80").map(drop)).is_err());
+    let killed = spawn_parked(|| lookup_host("four.test"));
+    killed.kill();
+    assert!(killed.join().unwrap_err().is_killed());
+    assert!(ticks.get() > 3, "the others have run meanwhile");
+    assert!(lookup_host("localhost").unwrap().iter().all(|ip| ip.is_loopback()), "one that needs no server");
+    // In the end the resolver gives up by itself.
+    let error = timeout(LONG, || lookup_host("five.test")).expect("the resolver's own limit").unwrap_err();
+    assert!(error.to_string().starts_with("cannot resolve the name `five.test`: "), "{error}");
+    assert!(mute.recv(&mut [0; 512]).is_ok(), "the server was not asked");
+    ticking.kill();
 }
 
 // SK34: names that need no server. The answers are those of the system's resolver.
