@@ -177,6 +177,15 @@ fn errors_name_the_address() {
     let name = format!("{}.invalid", "a".repeat(64));
     let error = taken.send_to(b"x", (name.as_str(), 1)).unwrap_err();
     assert!(error.to_string().contains(&name), "{error}");
+    let (none, any) = ("192.0.2.1".parse().unwrap(), std::net::Ipv4Addr::UNSPECIFIED);
+    let error = taken.join_multicast_v4(&none, &any).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(
+        error.to_string().starts_with("cannot join the group 192.0.2.1 at the interface 0.0.0.0: "),
+        "{error}"
+    );
+    let error = taken.leave_multicast_v4(&"239.255.1.2".parse().unwrap(), &any).unwrap_err();
+    assert!(error.to_string().starts_with("cannot leave the group 239.255.1.2 at "), "{error}");
     // The second address is taken if the first cannot be had.
     let second = UdpSocket::bind([address, "127.0.0.1:0".parse().unwrap()].as_slice()).unwrap();
     assert_ne!(second.local_addr().unwrap(), address);

@@ -185,7 +185,7 @@ impl UdpSocket {
     /// **Switches**: no.
     ///
     /// # Errors
-    /// If the address is none of a group, or the system refuses.
+    /// If the address is none of a group, or the system refuses; the text names it.
     ///
     /// # Examples
     /// ```
@@ -199,31 +199,43 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
-        self.inner.std().join_multicast_v4(group, interface)
+        let outcome = self.inner.std().join_multicast_v4(group, interface);
+        outcome.map_err(|error| {
+            with_context(error, format!("cannot join the group {group} at the interface {interface}"))
+        })
     }
 
     /// Becomes a member of a multicast group, at the interface with this number (0 lets the system choose). **Switches**: no.
     ///
     /// # Errors
-    /// If the address is none of a group, or the system refuses.
+    /// If the address is none of a group, or the system refuses; the text names it.
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.inner.std().join_multicast_v6(group, interface)
+        let outcome = self.inner.std().join_multicast_v6(group, interface);
+        outcome.map_err(|error| {
+            with_context(error, format!("cannot join the group {group} at the interface {interface}"))
+        })
     }
 
     /// Ends what [`join_multicast_v4`](Self::join_multicast_v4) has begun. **Switches**: no.
     ///
     /// # Errors
-    /// If the socket is no member.
+    /// If the socket is no member; the text names the group.
     pub fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
-        self.inner.std().leave_multicast_v4(group, interface)
+        let outcome = self.inner.std().leave_multicast_v4(group, interface);
+        outcome.map_err(|error| {
+            with_context(error, format!("cannot leave the group {group} at the interface {interface}"))
+        })
     }
 
     /// Ends what [`join_multicast_v6`](Self::join_multicast_v6) has begun. **Switches**: no.
     ///
     /// # Errors
-    /// If the socket is no member.
+    /// If the socket is no member; the text names the group.
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.inner.std().leave_multicast_v6(group, interface)
+        let outcome = self.inner.std().leave_multicast_v6(group, interface);
+        outcome.map_err(|error| {
+            with_context(error, format!("cannot leave the group {group} at the interface {interface}"))
+        })
     }
 }
 
