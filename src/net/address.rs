@@ -50,6 +50,9 @@ pub trait ToSocketAddrs {
 
 /// Looks a name up on a thread of the default pool, while the other greenlets run on.
 ///
+/// The pool is also that of files: as many lookups as it has threads, of a name server that does not answer, hold up [`fs`](crate::fs)
+/// until the resolver of the system gives up. [`set_limit`](crate::threadpool::ThreadPool::set_limit) gives it more threads.
+///
 /// **Switches**: yes, unless `host` is an address.
 ///
 /// # Errors
