@@ -15,6 +15,89 @@ use std::time::Duration;
 
 const GET: &str = "GET / HTTP/1.1\r\n\r\n";
 
+mod iterators {
+    use super::*;
+
+    #[test]
+    fn each_piece_leaves_as_it_is_made_and_the_last_together_with_the_end() {
+        // WS12
+        let client = Client::sending(GET);
+        let app = |_: &mut Request<'_>| Body::stream(["START", "MIDDLE", "END"]);
+        let answer = serve(&client, Limits::default(), &app).response();
+        assert_eq!(answer.chunks.unwrap(), [&b"START"[..], b"MIDDLE", b"END"]);
+        let writes = client.writes();
+        assert!(writes[0].ends_with(b"\r\n\r\n5\r\nSTART\r\n"));
+        assert_eq!(writes[1..], [&b"6\r\nMIDDLE\r\n"[..], b"3\r\nEND\r\n0\r\n\r\n"]);
+    }
+
+    #[test]
+    fn an_iterator_that_does_not_know_its_end_has_no_piece_kept_back() {
+        let client = Client::sending(GET);
+        let mut left = 2;
+        let pieces = move || {
+            left -= 1;
+            (left >= 0).then_some("piece")
+        };
+        let pieces = Cell::new(Some(std::iter::from_fn(pieces)));
+        serve(&client, Limits::default(), &|_: &mut Request<'_>| Body::stream(pieces.take().unwrap()));
+        assert_eq!(client.writes()[1..], [&b"5\r\npiece\r\n"[..], b"0\r\n\r\n"]);
+    }
+
+    #[test]
+    fn an_iterator_that_is_wrong_about_its_end_loses_nothing() {
+        struct Liar(u8);
+        impl Iterator for Liar {
+            type Item = &'static str;
+
+            fn next(&mut self) -> Option<&'static str> {
+                self.0 += 1;
+                (self.0 <= 3).then_some("x")
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                (0, Some(0))
+            }
+        }
+        let answer = talk(GET, &|_: &mut Request<'_>| Body::stream(Liar(0))).response();
+        assert!(answer.is_whole);
+        assert_eq!(answer.chunks.unwrap(), [b"x", b"x", b"x"]);
+    }
+
+    #[test]
+    fn the_last_piece_has_left_before_the_iterator_is_dropped() {
+        struct Pieces<I> {
+            inner: I,
+            client: Client,
+            seen: Rc<Cell<bool>>,
+        }
+        impl<I: Iterator> Iterator for Pieces<I> {
+            type Item = I::Item;
+
+            fn next(&mut self) -> Option<I::Item> {
+                self.inner.next()
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                self.inner.size_hint()
+            }
+        }
+        impl<I> Drop for Pieces<I> {
+            fn drop(&mut self) {
+                self.seen.set(self.client.output().ends_with(b"3\r\nEND\r\n0\r\n\r\n"));
+            }
+        }
+        let (client, seen) = (Client::sending(GET), Rc::new(Cell::new(false)));
+        let app = {
+            let (client, seen) = (client.clone(), seen.clone());
+            move |_: &mut Request<'_>| {
+                Body::stream(Pieces { inner: ["END"].into_iter(), client: client.clone(), seen: seen.clone() })
+            }
+        };
+        serve(&client, Limits::default(), &app);
+        assert!(seen.get());
+    }
+}
+
 mod writers {
     use super::*;
 

@@ -94,7 +94,8 @@ impl Delivering<'_> {
         pieces: Box<dyn Pieces>,
         delivery: Delivery,
     ) -> io::Result<Sent> {
-        let mut writer = StreamWriter { delivering: self, response, delivery, has_begun: false };
+        let mut writer =
+            StreamWriter { delivering: self, response, delivery, has_begun: false, holds_last: false };
         let ended = unwind::catch(|| {
             let mut pieces = pieces;
             let ended = writer.pump(&mut *pieces);
@@ -134,6 +135,8 @@ struct StreamWriter<'s, 'a> {
     response: &'s Response,
     delivery: Delivery,
     has_begun: bool,
+    /// What the source believes to be its last piece has not left.
+    holds_last: bool,
 }
 
 impl StreamWriter<'_, '_> {
@@ -153,18 +156,26 @@ impl StreamWriter<'_, '_> {
         }
     }
 
-    fn write_piece(&mut self, piece: &[u8]) -> io::Result<()> {
-        let io = &mut *self.delivering.io;
-        if self.delivery == Delivery::Chunked {
-            encode::write_chunk_size(io.out(), piece.len());
-            io.push(piece)?;
-            io.out().extend_from_slice(b"\r\n");
-            // A large piece has left; the line end behind it can go with what comes next.
-            if piece.len() > COPY_LIMIT { Ok(()) } else { io.flush() }
-        } else {
-            io.push(piece)?;
-            io.flush()
+    /// Frames a piece. Only a large one has left then.
+    fn add(&mut self, piece: &[u8]) -> Result<(), Stop> {
+        if let Delivery::Length(left) = &self.delivery
+            && *left < piece.len() as u64
+        {
+            return Err(Stop::TooLong);
         }
+        self.begin();
+        let io = &mut *self.delivering.io;
+        match &mut self.delivery {
+            Delivery::Chunked => {
+                encode::write_chunk_size(io.out(), piece.len());
+                io.push(piece).map_err(Stop::Peer)?;
+                io.out().extend_from_slice(b"\r\n");
+                return Ok(());
+            }
+            Delivery::Length(left) => *left -= piece.len() as u64,
+            Delivery::Nothing | Delivery::UntilClose => {}
+        }
+        io.push(piece).map_err(Stop::Peer)
     }
 
     fn finish(&mut self) -> Result<(), Ended> {
@@ -175,6 +186,10 @@ impl StreamWriter<'_, '_> {
         if self.delivery == Delivery::Chunked {
             self.delivering.io.out().extend_from_slice(b"0\r\n\r\n");
         }
+        // Before the source is dropped, which may take its time. An end alone can wait for what comes behind it.
+        if self.holds_last {
+            self.delivering.io.flush().map_err(|error| Ended::Stop(Stop::Peer(error)))?;
+        }
         Ok(())
     }
 }
@@ -184,16 +199,20 @@ impl Sink for StreamWriter<'_, '_> {
         if piece.is_empty() {
             return Ok(());
         }
-        if let Delivery::Length(left) = &mut self.delivery
-            && *left < piece.len() as u64
-        {
-            return Err(Stop::TooLong);
+        self.add(piece)?;
+        // A large piece has left; the line end behind it can go with what comes next.
+        if self.delivery == Delivery::Chunked && piece.len() > COPY_LIMIT {
+            return Ok(());
         }
-        self.begin();
-        if let Delivery::Length(left) = &mut self.delivery {
-            *left -= piece.len() as u64;
+        self.delivering.io.flush().map_err(Stop::Peer)
+    }
+
+    fn write_last(&mut self, piece: &[u8]) -> Result<(), Stop> {
+        if piece.is_empty() {
+            return Ok(());
         }
-        self.write_piece(piece).map_err(Stop::Peer)
+        self.holds_last = true;
+        self.add(piece)
     }
 
     fn flush(&mut self) -> Result<(), Stop> {

@@ -29,6 +29,9 @@ pub(crate) trait Sink {
     /// Sends a piece, as one chunk where the body has chunks. An empty one leaves no trace.
     fn write(&mut self, piece: &[u8]) -> std::result::Result<(), Stop>;
 
+    /// Takes a piece behind which, as far as the source knows, there is no other: it can leave together with the end.
+    fn write_last(&mut self, piece: &[u8]) -> std::result::Result<(), Stop>;
+
     /// Sends the head if it has not left yet. Pieces do not wait for it: they have left.
     fn flush(&mut self) -> std::result::Result<(), Stop>;
 }
@@ -55,6 +58,7 @@ pub(super) struct Iter<I>(pub(super) I);
 impl<I: Iterator<Item: AsRef<[u8]>>> Pieces for Iter<I> {
     fn next(&mut self, sink: &mut dyn Sink) -> std::result::Result<bool, Stop> {
         match self.0.next() {
+            Some(piece) if self.0.size_hint().1 == Some(0) => sink.write_last(piece.as_ref()).map(|()| true),
             Some(piece) => sink.write(piece.as_ref()).map(|()| true),
             None => Ok(false),
         }
@@ -88,7 +92,9 @@ impl<R: Read> Pieces for Reader<R> {
                 if let Some(left) = &mut self.left {
                     *left = left.saturating_sub(count as u64);
                 }
-                sink.write(&self.buffer[..count]).map(|()| true)
+                let piece = &self.buffer[..count];
+                let sent = if self.left == Some(0) { sink.write_last(piece) } else { sink.write(piece) };
+                sent.map(|()| true)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
             Err(error) => Err(Stop::source(&error)),

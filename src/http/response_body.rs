@@ -55,7 +55,8 @@ impl Body {
         Body { content: Content::Pieces(Box::new(pieces)), content_type: None }
     }
 
-    /// A body made of pieces: each is sent as soon as the iterator gives it, empty ones are passed over.
+    /// A body made of pieces: each is sent as soon as the iterator gives it, empty ones are passed over. One behind which nothing
+    /// follows by the iterator's [`size_hint`](Iterator::size_hint) leaves together with the end.
     ///
     /// The iterator runs in the greenlet of the connection, after the handler has returned, and may park. It
     /// is dropped when it has ended, when the client has gone, and at once if the request was a `HEAD`. If it
