@@ -90,7 +90,11 @@ mod iterators {
         let app = {
             let (client, seen) = (client.clone(), seen.clone());
             move |_: &mut Request<'_>| {
-                Body::stream(Pieces { inner: ["END"].into_iter(), client: client.clone(), seen: seen.clone() })
+                Body::stream(Pieces {
+                    inner: ["END"].into_iter(),
+                    client: client.clone(),
+                    seen: seen.clone(),
+                })
             }
         };
         serve(&client, Limits::default(), &app);

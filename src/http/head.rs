@@ -23,7 +23,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Heads with up to this many header lines are parsed without an allocation.
-const INLINE_FIELDS: usize = 64;
+const INLINE_FIELDS: usize = 32;
 
 /// A parsed head. One value serves a whole connection: parsing reuses its memory.
 #[derive(Debug)]

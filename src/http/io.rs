@@ -13,7 +13,7 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 /// The size of an input buffer at rest.
-const INPUT: usize = 8 * 1024;
+const INPUT: usize = 4 * 1024;
 /// Pieces of a body up to this size are copied behind their head; larger ones are sent from where they are.
 pub(crate) const COPY_LIMIT: usize = 16 * 1024;
 /// The shortest timeout that is asked of a transport.

@@ -10,9 +10,9 @@ use super::shortage::Shortage;
 use crate::sys::memory::{Mapping, page_size};
 
 /// The distance between the bases of stacks of neighbouring colours.
-const COLOUR_STEP: usize = 128;
-/// How many colours there are. All of them lie in the top half of a page, so that the hot frames of a stack,
-/// however it is coloured, touch no second page.
+const COLOUR_STEP: usize = 64;
+/// How many colours there are. All of them lie in the top quarter of a page, so that the hot frames of a stack, however it is coloured,
+/// mostly touch no second page.
 const COLOURS: usize = 16;
 
 /// A mapping carved into stacks from its low end upwards.

@@ -62,7 +62,7 @@ fn a_stack_is_its_guard_and_what_lies_above_it() {
         let mut stack = take(&pool);
         let top_of_memory = stack.limit() + stack.size();
         assert_eq!(stack.guard(), stack.limit()..stack.limit() + page_size());
-        assert!(stack.base() <= top_of_memory && stack.base() >= top_of_memory - 15 * 128);
+        assert!(stack.base() <= top_of_memory && stack.base() >= top_of_memory - 15 * 64);
         assert_eq!(stack.base() % 16, 0);
         *top(&mut stack) = 1;
     }
