@@ -174,7 +174,7 @@ impl Connection<'_> {
         loop {
             let after = match self.receive_head()? {
                 Received::Head => self.logged(true, |connection| {
-                    match Framing::of(connection.head).and_then(|framing| connection.check_length(framing)) {
+                    match connection.head.framing().and_then(|framing| connection.check_length(framing)) {
                         Ok(framing) => connection.exchange(framing),
                         Err(fault) => connection.refuse(fault, *connection.head.method() == Method::HEAD),
                     }

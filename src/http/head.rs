@@ -12,10 +12,11 @@
 //! line is there and the first fault is the one reported, however many lines arrived together.
 //!
 //! A head is copied out of the input buffer when it is complete: a handler may keep its path while it reads
-//! the body through that buffer.
+//! the body through that buffer. One that is, byte for byte, the one before it on its connection is known already: clients that poll, and
+//! those that measure, say the same again and again.
 
 use super::error::HttpError;
-use super::framing::is_authority;
+use super::framing::{Framing, is_authority};
 use super::limits::Limits;
 use ::http::{Method, Version};
 use httparse::Status;
@@ -35,6 +36,9 @@ pub(crate) struct Head {
     query: Option<Range<usize>>,
     bytes: Vec<u8>,
     fields: Vec<Field>,
+    /// Whether `bytes` is a whole head that was found well-formed, and all the rest is what it says.
+    is_whole: bool,
+    framing: Option<Framing>,
     /// How much of the head at hand was found well-formed but incomplete.
     judged: usize,
     /// Whether that much has the whole request line.
@@ -60,16 +64,17 @@ impl Head {
             query: None,
             bytes: Vec::new(),
             fields: Vec::new(),
+            is_whole: false,
+            framing: None,
             judged: 0,
             has_line: false,
         }
     }
 
-    /// For another connection: forgets what was judged of a head that is not whole, and gives back memory that an unusually large one
-    /// took.
+    /// For another connection, maybe with other limits: forgets what is known, and gives back memory that an unusually large head took.
     pub(crate) fn reset(&mut self) {
         const USUAL: usize = 4096;
-        (self.judged, self.has_line) = (0, false);
+        (self.is_whole, self.judged, self.has_line) = (false, 0, false);
         if self.bytes.capacity() + self.target.capacity() > 2 * USUAL {
             (self.bytes, self.target) = (Vec::new(), String::new());
         }
@@ -107,8 +112,16 @@ impl Head {
         self.fields.iter().map(move |f| (&bytes[f.name..f.name_end], &bytes[f.value..f.value_end]))
     }
 
+    /// What the head means for the bytes behind it.
+    pub(crate) fn framing(&mut self) -> Result<Framing, HttpError> {
+        match self.framing {
+            Some(framing) => Ok(framing),
+            None => Ok(*self.framing.insert(Framing::of(self)?)),
+        }
+    }
+
     /// Looks for a head at the start of `input`. Gives its length, or `None` if it is well-formed so far:
-    /// then the next call must bring the same bytes with more behind them.
+    /// then the next call must bring the same bytes with more behind them. The limits are the same until the next [`reset`](Head::reset).
     pub(crate) fn parse(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, HttpError> {
         // One empty line before a request is ignored (RFC 9112, 2.2).
         let skipped = if input.starts_with(b"\r\n") { 2 } else { 0 };
@@ -118,6 +131,9 @@ impl Head {
             [b'\r' | b'\n', ..] => return Err(HttpError::RequestLine),
             _ => {}
         }
+        if self.is_whole && input.starts_with(&self.bytes) {
+            return Ok(Some(skipped + self.bytes.len()));
+        }
         let window = &input[..input.len().min(limits.max_head)];
         if self.has_nothing_new(window, limits) {
             return Ok(None);
@@ -126,7 +142,7 @@ impl Head {
             && self.ends_its_lines_with_crlf(&window[..length])
             && self.request_line_end(length) <= limits.max_request_line
         {
-            (self.judged, self.has_line) = (0, false);
+            (self.is_whole, self.judged, self.has_line) = (true, 0, false);
             return Ok(Some(skipped + length));
         }
         self.judge(window, limits)?;
@@ -183,6 +199,7 @@ impl Head {
         input: &'i [u8],
         slots: &mut [MaybeUninit<httparse::Header<'i>>],
     ) -> Result<Option<usize>, HttpError> {
+        (self.is_whole, self.framing) = (false, None);
         let mut request = httparse::Request::new(&mut []);
         let length = match request.parse_with_uninit_headers(input, slots) {
             Ok(Status::Complete(length)) => length,
@@ -347,6 +364,51 @@ mod tests {
             let verdict = (0..=input.len()).find_map(|end| parse(&input[..end]).err());
             assert_eq!(verdict, expected, "{shown:?} byte by byte");
         }
+    }
+
+    #[test]
+    fn a_head_that_comes_again_says_the_same_and_one_that_differs_does_not() {
+        let heads = [
+            "GET /a HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET /a HTTP/1.1\r\nHost: h\r\n\r\n",
+            "\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET /a HTTP/1.1\r\nHost: i\r\n\r\n",
+            "GET /a HTTP/1.1\r\nHost: i\r\nConnection: close\r\n\r\n",
+            "POST /b?c HTTP/1.0\r\nContent-Length: 7\r\n\r\n",
+            "POST /b?c HTTP/1.0\r\nContent-Length: 7\r\n\r\n",
+        ];
+        let mut head = Head::new();
+        for text in heads {
+            let mut fresh = Head::new();
+            for head in [&mut head, &mut fresh] {
+                assert_eq!(head.parse(text.as_bytes(), &Limits::default()), Ok(Some(text.len())), "{text}");
+            }
+            assert_eq!(head.framing(), fresh.framing());
+            assert_eq!((head.method(), head.target()), (fresh.method(), fresh.target()));
+            assert_eq!(
+                (head.path(), head.query(), head.version()),
+                (fresh.path(), fresh.query(), fresh.version())
+            );
+            assert!(head.fields().eq(fresh.fields()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_head_behind_one_that_was_refused() {
+        let limits = Limits::default();
+        let mut head = Head::new();
+        let good = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+        assert_eq!(head.parse(good, &limits), Ok(Some(good.len())));
+        for bad in [&b"BAD  / HTTP/1.1\r\nHost: h\r\n\r\n"[..], b"PUT #x HTTP/1.1\r\nHost: h\r\n\r\n"] {
+            assert!(head.parse(bad, &limits).is_err());
+            assert_eq!(head.parse(good, &limits), Ok(Some(good.len())));
+            assert_eq!((head.method(), head.target()), (&Method::GET, "/"));
+        }
+        // Half of one is not taken for the whole.
+        assert_eq!(head.parse(&good[..good.len() - 1], &limits), Ok(None));
+        assert_eq!(head.parse(good, &limits), Ok(Some(good.len())));
+        head.reset();
+        assert_eq!(head.parse(good, &limits.max_request_line(5)), Err(HttpError::RequestLineTooLong));
     }
 
     #[test]
