@@ -189,6 +189,7 @@ impl Timeout {
     /// assert!(limit.run(|| Event::new().wait()).is_err());
     /// assert_eq!(limit.run(|| 1), Ok(1)); // each time from the start
     /// ```
+    #[track_caller]
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
         let hub = Hub::current();
         self.check_greenlet(hub);
@@ -205,6 +206,7 @@ impl Timeout {
     }
 
     /// One clock cannot limit two greenlets.
+    #[track_caller]
     fn check_greenlet(&self, hub: &Hub) {
         let running = hub.running();
         let (scope, clock) = (self.scope.borrow(), self.clock.borrow());
@@ -238,6 +240,7 @@ impl Timeout {
     /// assert!(limit.run(|| sleep(Duration::from_secs(60))).is_err());
     /// assert!(!limit.is_pending());
     /// ```
+    #[track_caller]
     pub fn start(&self) {
         assert!(
             !self.is_pending(),

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
@@ -117,6 +118,26 @@ fn an_expiry_before_the_scope_is_met_in_it() {
     shield(|| sleep(Duration::from_millis(1))); // it expires in here, and waits for the next park
     assert!(!limit.is_pending());
     assert_eq!(limit.run(|| sleep(SECOND * 60)), Err(Elapsed));
+}
+
+#[test]
+fn a_misuse_is_placed_at_the_line_of_the_caller() {
+    thread_local! {
+        static PLACE: Cell<u32> = const { Cell::new(0) };
+    }
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PLACE.set(info.location().filter(|place| place.file() == file!()).map_or(0, |place| place.line()));
+        others(info);
+    }));
+    let limit = Rc::new(Timeout::new(SECOND));
+    limit.start();
+    let (line, _) = (line!(), panic_text(|| limit.start()));
+    assert_eq!(PLACE.get(), line);
+    let line = line!() + 1;
+    let other = spawn(move || limit.run(|| ()));
+    assert!(other.join().is_err());
+    assert_eq!(PLACE.get(), line);
 }
 
 // TO24
