@@ -8,6 +8,13 @@ macro_rules! queue_methods {
             ///
             /// # Panics
             /// If `capacity` is 0: such a queue could never take an item.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let queue = greenloop::queue::", stringify!($Queue), "::bounded(1);")]
+            /// queue.put(1).unwrap();
+            /// assert!(queue.is_full());
+            /// ```
             #[track_caller]
             pub fn bounded(capacity: usize) -> Self {
                 $Queue { core: Rc::new(Core::new(capacity)) }
@@ -79,6 +86,15 @@ macro_rules! queue_methods {
             ///
             /// # Panics
             /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever make room.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::{queue::", stringify!($Queue), ", spawn};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($Queue), "::bounded(1);")]
+            /// spawn({ let queue = queue.clone(); move || (0..3).for_each(|n| queue.put(n).unwrap()) }); // waits for room
+            /// assert_eq!([queue.get(), queue.get(), queue.get()], [Ok(0), Ok(1), Ok(2)]);
+            /// ```
             #[track_caller]
             pub fn put(&self, item: $T) -> Result<(), PutError<$T>> {
                 self.core.put_until(item, Deadline::NEVER)
@@ -92,6 +108,16 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`PutError::Full`] if there was no room in time, [`PutError::Closed`] if the queue is closed.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::queue::{", stringify!($Queue), ", PutError};")]
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let queue = ", stringify!($Queue), "::bounded(1);")]
+            /// queue.put(1).unwrap();
+            /// assert_eq!(queue.put_timeout(2, Duration::from_millis(1)), Err(PutError::Full(2)));
+            /// ```
             #[track_caller]
             pub fn put_timeout(&self, item: $T, timeout: Duration) -> Result<(), PutError<$T>> {
                 match self.try_put(item) {
@@ -119,6 +145,15 @@ macro_rules! queue_methods {
             ///
             /// # Panics
             /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever put an item.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::{queue::", stringify!($Queue), ", spawn};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($Queue), "::unbounded();")]
+            /// spawn({ let queue = queue.clone(); move || queue.put("here").unwrap() });
+            /// assert_eq!(queue.get(), Ok("here"));
+            /// ```
             #[track_caller]
             pub fn get(&self) -> Result<$T, GetError> {
                 self.core.get_until(Deadline::NEVER, Core::try_get)
@@ -132,6 +167,15 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the queue is closed and empty.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::queue::{GetError, ", stringify!($Queue), "};")]
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let queue = ", stringify!($Queue), "::<u8>::unbounded();")]
+            /// assert_eq!(queue.get_timeout(Duration::from_millis(1)), Err(GetError::Empty));
+            /// ```
             #[track_caller]
             pub fn get_timeout(&self, timeout: Duration) -> Result<$T, GetError> {
                 match self.try_get() {
@@ -144,6 +188,15 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`GetError::Empty`] if there is none, [`GetError::Closed`] if the queue is also closed.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::queue::{GetError, ", stringify!($Queue), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($Queue), "::unbounded();")]
+            /// queue.put(1).unwrap();
+            /// assert_eq!([queue.try_get(), queue.try_get()], [Ok(1), Err(GetError::Empty)]);
+            /// ```
             pub fn try_get(&self) -> Result<$T, GetError> {
                 self.core.try_get()
             }
@@ -205,6 +258,17 @@ macro_rules! queue_methods {
             /// end. Wakes everybody who waits. Closing twice does nothing.
             ///
             /// **Switches**: no.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::queue::{GetError, ", stringify!($Queue), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($Queue), "::unbounded();")]
+            /// queue.put(1).unwrap();
+            /// queue.close();
+            /// assert!(queue.put(2).unwrap_err().is_closed());
+            /// assert_eq!([queue.get(), queue.get()], [Ok(1), Err(GetError::Closed)]);
+            /// ```
             pub fn close(&self) {
                 self.core.close();
             }
