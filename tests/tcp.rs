@@ -100,9 +100,19 @@ fn a_refused_connection_is_an_error_that_names_the_address_and_keeps_the_number(
 fn a_name_that_cannot_be_resolved_is_an_error_that_names_it() {
     // A label may have 63 characters, so no server is asked.
     let name = format!("{}.invalid", "a".repeat(64));
+    // The threads that look up are held until another greenlet has run.
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = Arc::new(Mutex::new(gate));
+    for _ in 0..threadpool().limit() {
+        let gate = gate.clone();
+        drop(threadpool().spawn(move || gate.lock().unwrap().recv().is_err()));
+    }
     let others = Flag::default();
     let ran = others.clone();
-    spawn(move || ran.raise());
+    spawn(move || {
+        ran.raise();
+        drop(open);
+    });
     let error = TcpStream::connect((name.as_str(), 80)).unwrap_err();
     assert!(others.is_up());
     assert!(error.to_string().starts_with(&format!("cannot resolve the name `{name}`: ")), "{error}");
