@@ -16,7 +16,7 @@ use greenloop::process::{Command, Stdio};
 use greenloop::queue::Queue;
 use greenloop::signal::{self, SIGKILL, SIGSTOP, SIGTERM, Signal};
 use greenloop::{
-    iwait, select, sleep, spawn, timeout, wait, wait_all, wait_all_timeout, wait_any, yield_now,
+    iwait, select, shield, sleep, spawn, timeout, wait, wait_all, wait_all_timeout, wait_any, yield_now,
 };
 use net_support::{
     Flag, LONG, Log, OnDrop, PROMPT, SHORT, in_a_child, ms, open_descriptors, panic_of, spawn_parked,
@@ -307,6 +307,18 @@ fn an_endless_child_is_killed_when_its_time_is_up_and_its_output_is_kept() {
     assert!(error.to_string().contains("`sh` has not ended within 300ms and was killed"), "{error}");
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::TimedOut);
     assert!(sh("exit 0").output_timeout(LONG).unwrap().status.success());
+}
+
+// A shield holds timeouts back, and lets calls with a limit of their own end by it.
+#[test]
+fn the_limit_of_an_output_holds_in_a_shield() {
+    let (start, mut command) = (Instant::now(), sh("echo begun; exec sleep 1000"));
+    let error = shield(|| command.output_timeout(ms(300))).unwrap_err();
+    assert!(error.is_timeout() && error.stdout() == b"begun\n" && start.elapsed() < PROMPT);
+    // With nothing to exchange it is the end that is waited for.
+    let mut child = endless().kill_on_drop(true).spawn().unwrap();
+    let error = shield(|| child.communicate_timeout(&[], SHORT)).unwrap_err();
+    assert!(error.is_timeout() && start.elapsed() < PROMPT);
 }
 
 // SP14

@@ -149,10 +149,7 @@ impl Child {
     #[track_caller]
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        match self.process.wait(Deadline::NEVER)? {
-            Some(status) => Ok(status),
-            None => Err(io::Error::other("the wait for the child has ended before the child")),
-        }
+        self.process.wait(Deadline::NEVER)?.ok_or_else(cut_short)
     }
 
     /// [`wait`](Self::wait), at most for `timeout`; `None` if it still runs. Its input stays open.
@@ -197,9 +194,17 @@ impl Child {
     /// ```
     #[track_caller]
     pub fn communicate(&mut self, input: &[u8]) -> io::Result<Output> {
-        self.exchange(input)?;
-        let status = self.wait()?;
-        Ok(self.gathered.take(status))
+        self.communicate_until(input, Deadline::NEVER)?.ok_or_else(cut_short)
+    }
+
+    /// None if the deadline came first.
+    #[track_caller]
+    fn communicate_until(&mut self, input: &[u8], deadline: Deadline) -> io::Result<Option<Output>> {
+        if !self.exchange(input, deadline)? {
+            return Ok(None);
+        }
+        drop(self.stdin.take());
+        Ok(self.process.wait(deadline)?.map(|status| self.gathered.take(status)))
     }
 
     /// [`communicate`](Self::communicate), at most for `timeout`. If the time is up, the child runs on, the error has a copy of what
@@ -211,14 +216,19 @@ impl Child {
     /// That the time is up; and as [`communicate`](Self::communicate).
     #[track_caller]
     pub fn communicate_timeout(&mut self, input: &[u8], timeout: Duration) -> Result<Output, OutputError> {
-        match crate::timeout::timeout(timeout, || self.communicate(input)) {
-            Ok(outcome) => outcome.map_err(|error| OutputError::io(self.program.clone(), error)),
-            Err(_) => {
+        match self.communicate_until(input, Deadline::after(Some(timeout))) {
+            Ok(Some(output)) => Ok(output),
+            Err(error) => Err(OutputError::io(self.program.clone(), error)),
+            Ok(None) => {
                 let (stdout, stderr) = self.gathered.so_far();
                 Err(OutputError::timed_out(self.program.clone(), timeout, stdout, stderr))
             }
         }
     }
+}
+
+fn cut_short() -> io::Error {
+    io::Error::other("the wait for the child has ended before the child")
 }
 
 impl Drop for Child {

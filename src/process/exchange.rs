@@ -6,6 +6,7 @@ use std::process::{ExitStatus, Output};
 use super::Child;
 use crate::greenlet::{ScopedGreenlet, scope};
 use crate::io::{PipeReader, PipeWriter};
+use crate::park::Deadline;
 
 /// Bytes read in one go.
 const PIECE: usize = 16 * 1024;
@@ -30,9 +31,10 @@ impl Gathered {
 }
 
 impl Child {
-    /// Writes the rest of `input` and reads both streams to their ends, in a greenlet each. Ends that are done are closed.
+    /// Writes the rest of `input` and reads both streams to their ends, in a greenlet each. Ends that are done are closed. False if
+    /// the deadline came first.
     #[track_caller]
-    pub(super) fn exchange(&mut self, input: &[u8]) -> io::Result<()> {
+    pub(super) fn exchange(&mut self, input: &[u8], deadline: Deadline) -> io::Result<bool> {
         let Child { stdin, stdout, stderr, gathered, .. } = self;
         let Gathered { sent, stdout: out, stderr: err } = gathered;
         if stdin.is_none() && *sent < input.len() {
@@ -52,7 +54,14 @@ impl Child {
                 scope.spawn(|| receive(stdout, out)),
                 scope.spawn(|| receive(stderr, err)),
             ];
-            tasks.into_iter().try_for_each(ended).inspect_err(|_| scope.cancel())
+            let outcome = tasks.into_iter().try_fold(true, |in_time, task| match in_time {
+                true if task.handle().wait_until(deadline) => ended(task).map(|()| true),
+                _ => Ok(false),
+            });
+            if !matches!(outcome, Ok(true)) {
+                scope.cancel();
+            }
+            outcome
         })
     }
 
