@@ -60,6 +60,7 @@ impl ClientConfig {
     }
 
     /// Limits how long a handshake may take as a whole; 10 s unless this is called, `None` for ever.
+    /// A [`shield`](crate::shield) holds it back like any timeout.
     pub fn handshake_timeout(mut self, limit: impl Into<Option<Duration>>) -> ClientConfig {
         self.handshake_timeout = limit.into();
         self

@@ -54,6 +54,7 @@ impl ServerConfig {
     }
 
     /// Limits how long a handshake may take as a whole; 10 s unless this is called, `None` for ever.
+    /// A [`shield`](crate::shield) holds it back like any timeout.
     pub fn handshake_timeout(mut self, limit: impl Into<Option<Duration>>) -> ServerConfig {
         self.handshake_timeout = limit.into();
         self
