@@ -19,7 +19,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const CONNECTIONS: u64 = 10_000;
 /// The length of the first round, in seconds.
-const ROUND: u64 = 5;
+const ROUND: u64 = 12;
 /// In the environment: what clients are to do.
 const ORDERS: &str = "GREENLOOP_SOAK_ORDERS";
 
