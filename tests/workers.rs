@@ -409,6 +409,22 @@ fn http_is_served_by_workers() {
     }
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn an_http_worker_that_cannot_start_stops_all_and_says_why() {
+    use greenloop::http::{self, Request};
+
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let workers = http::workers("127.0.0.1:0", 2, move |server| {
+        if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            return Err(io::Error::other("no database"));
+        }
+        server.start(|_: &mut Request<'_>| "hello")
+    });
+    let error = workers.unwrap().join().unwrap_err();
+    assert!(error.to_string().contains("no database"), "{error}");
+}
+
 // A worker's hub needs descriptors.
 #[test]
 fn workers_that_can_have_no_hub_are_an_error_and_no_hang() {

@@ -19,7 +19,7 @@
 //! # Layers
 //!
 //! ```text
-//!   router, test_client                      what is made of handlers
+//!   router, test_client, workers             what is made of handlers and servers
 //!   server, stream, secure, keeper           the library's sockets, TLS, greenlets that rest between requests
 //!   connection, deliver, request_body        the exchange, over any `Transport`
 //!   io, desk                                 buffers: output before input, one read per wake-up
@@ -77,6 +77,7 @@ mod transport;
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod websocket;
+mod workers;
 
 pub use self::access::Access;
 pub use self::config::Config;
@@ -99,4 +100,5 @@ pub use self::transport::{TlsInfo, Transport};
 pub use self::upgrade::{UpgradeOutcome, Upgraded};
 #[cfg(feature = "websocket")]
 pub use self::websocket::{Close, Message, Messages, WebSocket, WebSocketError, WebSocketOptions};
-pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+pub use self::workers::workers;
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};

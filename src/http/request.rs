@@ -4,7 +4,8 @@ use super::head::Head;
 use super::params::{self, Params};
 use super::request_body::RequestBody;
 use super::transport::TlsInfo;
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use ::http::uri::InvalidUri;
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
@@ -61,6 +62,22 @@ impl<'a> Request<'a> {
     /// What follows the first `?` of the target, as it was sent.
     pub fn query(&self) -> Option<&'a str> {
         self.head.query()
+    }
+
+    /// The target, taken apart anew with each call.
+    ///
+    /// # Errors
+    /// If it has characters that a URL has only encoded, such as `"` or `<`, which browsers send nevertheless.
+    ///
+    /// ```
+    /// use greenloop::http::{self, Request};
+    ///
+    /// let app = |request: &mut Request<'_>| Ok(request.uri()?.host().unwrap_or("no host").to_string());
+    /// assert!(http::exchange(&app, b"GET http://example.org/a?b HTTP/1.1\r\n\r\n").ends_with(b"example.org"));
+    /// assert!(http::exchange(&app, b"GET /a?b HTTP/1.1\r\n\r\n").ends_with(b"no host"));
+    /// ```
+    pub fn uri(&self) -> Result<Uri, InvalidUri> {
+        self.target().parse()
     }
 
     /// What stands in the path in place of a parameter of the route, percent-decoded: `7` for `id`, if the pattern is
