@@ -54,30 +54,30 @@ where
     T: Transport + 'static,
     H: Handler + ?Sized,
 {
-    let visit = visit(transport, &Borrowed(handler), config, &mut 0, false);
+    let (_transport, visit) = visit(transport, &Borrowed(handler), config, &mut 0, false);
     quiet(visit.map(|visit| match visit {
-        Visit::Taken(_transport, hand_over) => hand_over.run(config),
-        Visit::Idle(..) | Visit::Over => {}
+        Visit::Taken(hand_over) => hand_over.run(config),
+        Visit::Idle(_) | Visit::Over => {}
     }))
 }
 
 /// What has become of a connection that was served on a desk.
-pub(super) enum Visit<T> {
+pub(super) enum Visit {
     /// It has gone away. The next request is to come within the time.
-    Idle(T, Option<Duration>),
+    Idle(Option<Duration>),
     /// A handler has it now.
-    Taken(T, HandOver),
+    Taken(HandOver),
     Over,
 }
 
-/// Serves what comes from `transport` on a desk; `rests` and `served` are those of the [`Connection`].
+/// Serves what comes from `transport` on a desk, and gives it back; `rests` and `served` are those of the [`Connection`].
 pub(super) fn visit<T: Transport + 'static>(
     transport: T,
     handler: &dyn Handler,
     config: &Config,
     served: &mut u64,
     rests: bool,
-) -> io::Result<Visit<T>> {
+) -> (T, io::Result<Visit>) {
     let peer = transport.peer_addr();
     let Desk { buffers, mut head } = Desk::take();
     let mut io = Io::new(transport, buffers);
@@ -88,16 +88,18 @@ pub(super) fn visit<T: Transport + 'static>(
     let front = if let Ok(Paused::Taken(_)) = paused { io.take_input() } else { Vec::new() };
     let (transport, buffers) = io.into_parts();
     let desk = Desk { buffers, head };
-    if let Ok(Paused::Taken(taken)) = paused {
-        return Ok(Visit::Taken(transport, HandOver { taken, front, desk }));
-    }
+    let visit = match paused {
+        Ok(Paused::Taken(taken)) => {
+            return (transport, Ok(Visit::Taken(HandOver { taken, front, desk })));
+        }
+        Ok(Paused::Idle(timeout)) => Ok(Visit::Idle(timeout)),
+        Ok(Paused::Over) => Ok(Visit::Over),
+        Err(error) => Err(error),
+    };
     if desk.buffers.are_empty() {
         desk.give();
     }
-    Ok(match paused? {
-        Paused::Idle(timeout) => Visit::Idle(transport, timeout),
-        Paused::Over | Paused::Taken(_) => Visit::Over,
-    })
+    (transport, visit)
 }
 
 /// A connection for whoever has taken it over, with what was read of it already.
@@ -240,18 +242,20 @@ impl Connection<'_> {
                     Err(_) => return Ok(Received::Fault(HttpError::HeadTimeout)),
                 },
             };
-            if is_silent && self.io.transport().is_stopping() {
-                return Ok(Received::Nothing);
-            }
             // Room for the empty line that may precede the head.
             let room = limits.max_head + 2;
             let filled = if self.rests && self.io.input().is_empty() {
                 match self.io.try_fill(room) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        return Ok(Received::Idle(timeout));
+                        return Ok(match self.io.transport().is_stopping() {
+                            true => Received::Nothing,
+                            false => Received::Idle(timeout),
+                        });
                     }
                     filled => filled,
                 }
+            } else if is_silent && self.io.transport().is_stopping() {
+                return Ok(Received::Nothing);
             } else {
                 self.io.transport().set_idle(is_silent);
                 let filled = self.io.fill(timeout, room);

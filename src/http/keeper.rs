@@ -1,21 +1,23 @@
 //! A server's connection between its requests: a greenlet that rests.
 //!
-//! While nothing has come and nothing is to be said, a connection is its socket and a closure. Everything else, the stack and the
-//! buffers, is there only from the arrival of a request until the last answer has left; see `greenlet/rounds.rs` and `desk.rs`.
+//! While nothing has come and nothing is to be said, a connection is its socket, with its TLS session if it has one, and a closure.
+//! Everything else, the stack and the buffers, is there only from the arrival of a request until the last answer has left; see
+//! `greenlet/rounds.rs` and `desk.rs`.
 
 use super::config::Config;
 use super::connection::{Borrowed, Visit, visit};
 use super::io::quiet;
 use super::response::Handler;
-use super::server::Socket;
-use super::stream::Stream;
 use super::transport::Transport;
 use crate::greenlet::rounds::{self, Round};
+use crate::hub::Reason;
 use crate::io::Resting;
 use crate::park::{Deadline, Woken};
 use crate::server::Outcome;
+use std::fmt;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What all connections of a server serve.
 pub(super) struct Service<H> {
@@ -23,52 +25,71 @@ pub(super) struct Service<H> {
     pub(super) config: Config,
 }
 
+/// The server's end of a connection, which can wait for a request without frames.
+pub(super) trait Client: Transport + 'static {
+    /// Has the running greenlet woken when something comes. [`Transport::try_read`] has just said that nothing is there.
+    fn rest(&self) -> io::Result<(Resting, Reason)>;
+    /// Says that this is the end, if what is below HTTP has a word for that.
+    fn say_goodbye(&self) {}
+    /// Who it is, for reports.
+    fn peer(&self) -> &dyn fmt::Debug;
+}
+
 /// Lets the running greenlet, when its own function has returned, serve the connection until it ends.
-pub(super) fn keep<S: Stream, H: Handler + 'static>(socket: Socket<S>, service: Rc<Service<H>>) {
-    let mut keeper = Keeper { socket: Some(socket), service, served: 0, resting: None };
+pub(super) fn keep<C: Client, H: Handler + 'static>(client: C, service: Rc<Service<H>>) {
+    let mut keeper = Keeper { client: Some(client), service, served: 0, resting: None, deadline: None };
     rounds::follow(move |woken| keeper.round(woken));
 }
 
-struct Keeper<S: Stream, H> {
+struct Keeper<C, H> {
     /// Always there between two rounds.
-    socket: Option<Socket<S>>,
+    client: Option<C>,
     service: Rc<Service<H>>,
     served: u64,
     resting: Option<Resting>,
+    /// When the next request has to have begun, since the one before.
+    deadline: Option<Deadline>,
 }
 
-impl<S: Stream, H: Handler> Keeper<S, H> {
+impl<C: Client, H: Handler> Keeper<C, H> {
     fn round(&mut self, woken: Option<Woken>) -> Round {
         self.resting = None;
-        let Some(socket) = self.socket.take() else { return Round::Over };
-        socket.set_idle(false);
+        let Some(client) = self.client.take() else { return Round::Over };
+        client.set_idle(false);
         if woken == Some(Woken::TimedOut) {
+            client.say_goodbye();
             return Round::Over;
         }
-        let peer = socket.peer.clone();
-        self.serve(socket).unwrap_or_else(|error| {
-            quiet(Err(error)).conclude(&peer);
-            Round::Over
-        })
+        let Service { handler, config } = &*self.service;
+        let served = self.served;
+        let (client, visit) = visit(client, &Borrowed(handler), config, &mut self.served, true);
+        if self.served > served {
+            self.deadline = None;
+        }
+        let ended = match visit {
+            Ok(Visit::Idle(timeout)) => match client.rest() {
+                Ok((resting, reason)) => return self.rest(client, resting, reason, timeout),
+                Err(error) => Err(error),
+            },
+            Ok(Visit::Taken(hand_over)) => {
+                drop(client);
+                hand_over.run(config);
+                return Round::Over;
+            }
+            Ok(Visit::Over) => Ok(()),
+            Err(error) => Err(error),
+        };
+        client.say_goodbye();
+        quiet(ended).conclude(client.peer());
+        Round::Over
     }
 
-    /// Serves what is there.
-    fn serve(&mut self, socket: Socket<S>) -> io::Result<Round> {
-        let Service { handler, config } = &*self.service;
-        match visit(socket, &Borrowed(handler), config, &mut self.served, true)? {
-            Visit::Over => Ok(Round::Over),
-            Visit::Taken(socket, hand_over) => {
-                drop(socket);
-                hand_over.run(config);
-                Ok(Round::Over)
-            }
-            Visit::Idle(socket, timeout) => {
-                let (resting, reason) = socket.stream.rest()?;
-                socket.set_idle(true);
-                self.resting = Some(resting);
-                self.socket = Some(socket);
-                Ok(Round::Rest(reason, Deadline::after(timeout)))
-            }
-        }
+    /// What has woken it may have been no request: then the time for that goes on.
+    fn rest(&mut self, client: C, resting: Resting, reason: Reason, timeout: Option<Duration>) -> Round {
+        let deadline = *self.deadline.get_or_insert_with(|| Deadline::after(timeout));
+        client.set_idle(true);
+        self.resting = Some(resting);
+        self.client = Some(client);
+        Round::Rest(reason, deadline)
     }
 }

@@ -1,31 +1,31 @@
-//! A server's connection over TLS. It keeps its greenlet, and waits for the next request where it stands.
+//! A server's connection over TLS. It rests between two requests as others do, see `keeper.rs`; of its session nothing but the keys
+//! and rustls's own buffer is left then.
 
+use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::connection::serve_connection;
 use super::duplex_stream::DuplexStream;
-use super::keeper::Service;
+use super::keeper::{Client, Service, keep};
 use super::response::Handler;
 use super::server::Socket;
 use super::stream::Stream;
 use super::transport::{TlsInfo, Transport};
+use crate::hub::Reason;
+use crate::io::Resting;
 use crate::tls::{ServerConfig, TlsStream};
 
-/// Shakes hands and serves the connection until it ends.
-pub(super) fn serve<S: Stream, H: Handler>(
+/// Shakes hands, then has the connection served until it ends.
+pub(super) fn serve<S: Stream, H: Handler + 'static>(
     tls: &ServerConfig,
     socket: Socket<S>,
-    service: &Service<H>,
+    service: Rc<Service<H>>,
 ) -> io::Result<()> {
     let stream = Rc::new(tls.accept(socket.stream.another_handle()?)?);
-    let served =
-        serve_connection(Secure { stream: stream.clone(), socket }, &service.handler, &service.config);
-    // All has been said, so a failure here is that of the client.
-    let _ = stream.shutdown_write();
-    served
+    keep(Secure { stream, socket }, service);
+    Ok(())
 }
 
 /// A TLS stream, and the socket below it as the server knows it.
@@ -55,6 +55,10 @@ impl<S: Stream> Write for Secure<S> {
 }
 
 impl<S: Stream> Transport for Secure<S> {
+    fn try_read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        self.stream.read_over(&mut Now(&self.socket.stream), place)
+    }
+
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.socket.stream.set_read_timeout(timeout)
     }
@@ -86,6 +90,42 @@ impl<S: Stream> Transport for Secure<S> {
 
     fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
         Ok(Rc::new(SecureShared { stream: self.stream.clone(), socket: Transport::share(&self.socket)? }))
+    }
+}
+
+impl<S: Stream> Client for Secure<S> {
+    fn rest(&self) -> io::Result<(Resting, Reason)> {
+        // What was read is decrypted, and what was decrypted is taken, so whatever comes next comes from the socket.
+        self.stream.give_buffers_back();
+        self.socket.rest()
+    }
+
+    fn say_goodbye(&self) {
+        // All has been said, so a failure here is that of the client.
+        let _ = self.stream.shutdown_write();
+    }
+
+    fn peer(&self) -> &dyn fmt::Debug {
+        self.socket.peer()
+    }
+}
+
+/// A socket whose reads do not wait.
+struct Now<'a, S>(&'a S);
+
+impl<S: Stream> Read for Now<'_, S> {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        self.0.read_without_waiting(place)
+    }
+}
+
+impl<S: Stream> Write for Now<'_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        DuplexStream::write(self.0, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

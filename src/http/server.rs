@@ -6,11 +6,13 @@ use super::admission::Admission;
 use super::config::Config;
 use super::connection::turn_away;
 use super::duplex_stream::DuplexStream;
-use super::keeper::{Service, keep};
+use super::keeper::{Client, Service, keep};
 use super::limits::Limits;
 use super::response::Handler;
 use super::stream::Stream;
 use super::transport::Transport;
+use crate::hub::Reason;
+use crate::io::Resting;
 use crate::lock::Permit;
 use crate::net::{TcpListener, TcpStream};
 use crate::server::{Builder, Listener, Serve, StreamServer, ToListenAddrs};
@@ -258,7 +260,7 @@ where
                 }
                 #[cfg(feature = "tls")]
                 if let Some(tls) = &self.tls {
-                    return super::secure::serve(tls, socket, &service);
+                    return super::secure::serve(tls, socket, service.clone());
                 }
                 keep(socket, service.clone());
                 Ok(())
@@ -378,7 +380,7 @@ impl<S: Stream> Gate<S> {
 /// A socket with the address it was accepted from, so that nobody asks the system again.
 pub(super) struct Socket<S: Stream = TcpStream> {
     pub(super) stream: S,
-    pub(super) peer: S::Peer,
+    peer: S::Peer,
     gate: Rc<Gate<S>>,
     /// Where it stands among the idle ones.
     place: Cell<Option<usize>>,
@@ -461,6 +463,16 @@ impl<S: Stream> Transport for Socket<S> {
             place: Cell::new(None),
             _slot: self._slot.clone(),
         }))
+    }
+}
+
+impl<S: Stream> Client for Socket<S> {
+    fn rest(&self) -> io::Result<(Resting, Reason)> {
+        self.stream.rest()
+    }
+
+    fn peer(&self) -> &dyn fmt::Debug {
+        &self.peer
     }
 }
 

@@ -124,6 +124,18 @@ impl Session {
         Ok(true)
     }
 
+    /// Gives back the memory of buffers in which nothing is.
+    #[cfg(feature = "http")]
+    pub(super) fn give_buffers_back(&self) {
+        let (mut incoming, mut outgoing) = (self.incoming.borrow_mut(), self.outgoing.borrow_mut());
+        if incoming.is_empty() {
+            *incoming = Incoming::default();
+        }
+        if outgoing.is_empty() {
+            *outgoing = Vec::new();
+        }
+    }
+
     /// `take` gives plaintext to the connection and says how much. An error means that nothing was taken.
     pub(super) fn write<T: Write>(
         &self,

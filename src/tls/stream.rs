@@ -57,6 +57,18 @@ impl<S> TlsStream<S> {
         }
     }
 
+    /// Reads over `socket`, which is the stream below in another manner of speaking.
+    #[cfg(feature = "http")]
+    pub(crate) fn read_over<T: Read + Write>(&self, socket: &mut T, place: &mut [u8]) -> io::Result<usize> {
+        self.session.read(socket, place)
+    }
+
+    /// For a wait that may be long.
+    #[cfg(feature = "http")]
+    pub(crate) fn give_buffers_back(&self) {
+        self.session.give_buffers_back();
+    }
+
     pub(super) fn set_server_name(&mut self, name: &str) {
         self.server_name = Some(name.into());
     }

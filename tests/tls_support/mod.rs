@@ -2,11 +2,13 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use greenloop::net::TcpStream;
 use greenloop::testing::{Duplex, duplex};
-use greenloop::tls::{ClientConfig, Identity, Roots, ServerConfig, TlsStream};
+use greenloop::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use greenloop::tls::{ClientConfig, Identity, Roots, ServerConfig, TlsStream, rustls};
 use greenloop::{Greenlet, spawn};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
@@ -81,8 +83,6 @@ pub(crate) fn server() -> ServerConfig {
 
 /// A server that says nothing after the handshake.
 pub(crate) fn server_without_tickets() -> ServerConfig {
-    use greenloop::tls::rustls;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
     let provider = rustls::crypto::ring::default_provider();
     let Pem { certificate, key } = localhost();
     let mut config = rustls::ServerConfig::builder_with_provider(provider.into())
@@ -135,4 +135,56 @@ pub(crate) fn tcp_pair() -> (TlsStream<TcpStream>, TlsStream<TcpStream>) {
 pub(crate) fn memory_pair(capacity: usize) -> (TlsStream<Duplex>, TlsStream<Duplex>) {
     let (near, far) = shake(&client(), &server(), duplex(capacity));
     (near.unwrap(), far.unwrap())
+}
+
+/// A client of rustls itself, for tests that send its records as they like.
+pub(crate) struct Raw {
+    pub(crate) tls: rustls::ClientConnection,
+    pub(crate) socket: TcpStream,
+}
+
+impl Raw {
+    pub(crate) fn connect(address: SocketAddr, version: &'static rustls::SupportedProtocolVersion) -> Raw {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority().pem().as_bytes()).unwrap()).unwrap();
+        let config =
+            rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        let mut tls = rustls::ClientConnection::new(config.into(), "localhost".try_into().unwrap()).unwrap();
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_nodelay(true).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut socket).unwrap();
+        }
+        Raw { tls, socket }
+    }
+
+    /// The record that has these bytes in it, not yet sent.
+    pub(crate) fn seal(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.tls.writer().write_all(bytes).unwrap();
+        let mut record = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut record).unwrap();
+        }
+        record
+    }
+}
+
+impl Read for Raw {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        rustls::Stream::new(&mut self.tls, &mut self.socket).read(place)
+    }
+}
+
+impl Write for Raw {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        rustls::Stream::new(&mut self.tls, &mut self.socket).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        rustls::Stream::new(&mut self.tls, &mut self.socket).flush()
+    }
 }
