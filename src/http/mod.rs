@@ -20,7 +20,8 @@
 //!
 //! ```text
 //!   router, test_client, workers             what is made of handlers and servers
-//!   server, stream, secure, keeper           the library's sockets, TLS, greenlets that rest between requests
+//!   server, running                          listeners, from the start to the stop
+//!   socket, stream, secure, gate, keeper     the library's sockets, TLS, greenlets that rest between requests
 //!   connection, deliver, request_body        the exchange, over any `Transport`
 //!   io, desk                                 buffers: output before input, one read per wake-up
 //!   file, static_files, sse, pairs           responses and requests of certain kinds
@@ -50,6 +51,7 @@ mod encode;
 mod error;
 mod file;
 mod framing;
+mod gate;
 mod head;
 mod io;
 mod keeper;
@@ -65,9 +67,11 @@ mod request_body;
 mod response;
 mod response_body;
 mod router;
+mod running;
 #[cfg(feature = "tls")]
 mod secure;
 mod server;
+mod socket;
 pub mod sse;
 mod static_files;
 mod stream;
@@ -92,7 +96,8 @@ pub use self::request_body::RequestBody;
 pub use self::response::{Handler, IntoResponse, Response};
 pub use self::response_body::Body;
 pub use self::router::{Middleware, Router};
-pub use self::server::{RunningServer, Server};
+pub use self::running::RunningServer;
+pub use self::server::Server;
 pub use self::static_files::StaticFiles;
 pub use self::test_client::{TestClient, TestRequest, TestResponse};
 pub use self::testing::exchange;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::duplex_stream::DuplexStream;
 use super::keeper::{Client, Service, keep};
 use super::response::Handler;
-use super::server::Socket;
+use super::socket::Socket;
 use super::stream::Stream;
 use super::transport::{TlsInfo, Transport};
 use crate::hub::Reason;

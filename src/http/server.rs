@@ -1,28 +1,21 @@
-//! The HTTP server: [`StreamServer`] with an HTTP connection in each greenlet. With `stream.rs` the only file of this module that knows
-//! the library's sockets.
+//! The HTTP server: [`StreamServer`] with an HTTP connection in each greenlet.
 
 use super::access::Access;
 use super::admission::Admission;
 use super::config::Config;
 use super::connection::turn_away;
-use super::duplex_stream::DuplexStream;
-use super::keeper::{Client, Service, keep};
+use super::gate::Gate;
+use super::keeper::{Service, keep};
 use super::limits::Limits;
 use super::response::Handler;
+use super::running::RunningServer;
+use super::socket::Socket;
 use super::stream::Stream;
-use super::transport::Transport;
-use crate::hub::Reason;
-use crate::io::Resting;
-use crate::lock::Permit;
-use crate::net::{TcpListener, TcpStream};
-use crate::server::{Builder, Listener, Serve, StreamServer, ToListenAddrs};
-use slab::Slab;
-use std::cell::{Cell, RefCell};
+use crate::net::TcpListener;
+use crate::server::{Builder, Listener, StreamServer, ToListenAddrs};
 use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
-use std::net::SocketAddr;
+use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// How many clients are told at a time that there is no place for them. More wait in the backlog.
 const MOST_REFUSED: usize = 64;
@@ -244,13 +237,7 @@ where
                 stream.prepare()?;
                 let slot = gate.admission.as_ref().map(|door| door.enter(service.config.limits.head_timeout));
                 let is_refused = matches!(slot, Some(None));
-                let socket = Socket {
-                    stream,
-                    peer,
-                    gate: gate.clone(),
-                    place: Cell::new(None),
-                    _slot: slot.flatten().map(Rc::new),
-                };
+                let socket = Socket::new(stream, peer, gate.clone(), slot.flatten());
                 #[cfg(feature = "tls")]
                 if is_refused && self.tls.is_some() {
                     return Ok(());
@@ -277,245 +264,5 @@ impl<L: Listener> fmt::Debug for Server<L> {
             .field("addr", &self.builder.local_addr().ok())
             .field("config", &self.config)
             .finish()
-    }
-}
-
-/// An HTTP server that runs in the background. A handle: clones stand for the same server, which goes on when
-/// all are dropped.
-pub struct RunningServer<L: Listener = TcpListener> {
-    server: StreamServer<L>,
-    gate: Rc<Gate<L::Stream>>,
-}
-
-#[allow(private_bounds, reason = "as those of `Server`")]
-impl<L: Listener> RunningServer<L>
-where
-    L::Stream: Stream,
-{
-    /// Waits until the server is stopped.
-    ///
-    /// **Switches**: yes.
-    ///
-    /// # Errors
-    /// Why the listening socket has become useless.
-    #[track_caller]
-    pub fn serve_forever(&self) -> io::Result<()> {
-        self.server.serve_forever()
-    }
-
-    /// Accepts no more connections, ends those at once that are between two requests, gives the others `grace` to finish
-    /// the one they are in, then kills them.
-    ///
-    /// **Switches**: yes, until all have ended.
-    pub fn stop(&self, grace: Duration) {
-        self.gate.close();
-        self.server.stop(grace);
-    }
-
-    /// The address the server listens on.
-    ///
-    /// # Errors
-    /// Those of `getsockname`.
-    pub fn local_addr(&self) -> io::Result<L::Addr> {
-        self.server.local_addr()
-    }
-}
-
-#[allow(private_bounds, reason = "as those of `Server`")]
-impl<L: Listener> Serve for RunningServer<L>
-where
-    L::Stream: Stream,
-{
-    /// It has been.
-    fn start(&self) -> io::Result<()> {
-        self.server.start()
-    }
-
-    fn serve_forever(&self) -> io::Result<()> {
-        self.serve_forever()
-    }
-
-    fn stop(&self, grace: Duration) {
-        self.stop(grace);
-    }
-}
-
-impl<L: Listener> Clone for RunningServer<L> {
-    fn clone(&self) -> RunningServer<L> {
-        RunningServer { server: self.server.clone(), gate: self.gate.clone() }
-    }
-}
-
-impl<L: Listener> fmt::Debug for RunningServer<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningServer").field("addr", &self.server.local_addr().ok()).finish()
-    }
-}
-
-/// Knows which connections of a server are between two requests.
-struct Gate<S> {
-    is_closed: Cell<bool>,
-    idle: RefCell<Slab<S>>,
-    admission: Option<Admission>,
-}
-
-impl<S> Gate<S> {
-    fn new(admission: Option<Admission>) -> Gate<S> {
-        Gate { is_closed: Cell::new(false), idle: RefCell::new(Slab::new()), admission }
-    }
-}
-
-impl<S: Stream> Gate<S> {
-    /// Ends the waits of idle connections: they read the end of the stream.
-    fn close(&self) {
-        self.is_closed.set(true);
-        self.admission.iter().for_each(Admission::open);
-        for (_, stream) in self.idle.borrow().iter() {
-            // Fails only if the connection is broken, and then it ends as well.
-            let _ = stream.end_reads();
-        }
-    }
-}
-
-/// A socket with the address it was accepted from, so that nobody asks the system again.
-pub(super) struct Socket<S: Stream = TcpStream> {
-    pub(super) stream: S,
-    peer: S::Peer,
-    gate: Rc<Gate<S>>,
-    /// Where it stands among the idle ones.
-    place: Cell<Option<usize>>,
-    /// Until it and whoever has taken it over are gone.
-    _slot: Option<Rc<Permit>>,
-}
-
-impl<S: Stream> Drop for Socket<S> {
-    fn drop(&mut self) {
-        Transport::set_idle(self, false);
-    }
-}
-
-impl<S: Stream> Read for Socket<S> {
-    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(place)
-    }
-}
-
-impl<S: Stream> Write for Socket<S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
-    }
-
-    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream.write_vectored(parts)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
-impl<S: Stream> Transport for Socket<S> {
-    fn try_read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        self.stream.read_without_waiting(place)
-    }
-
-    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.set_write_timeout(timeout)
-    }
-
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.stream.shutdown_write()
-    }
-
-    fn set_idle(&self, is_idle: bool) {
-        let mut idle = self.gate.idle.borrow_mut();
-        match (is_idle, self.place.get()) {
-            (true, None) => {
-                let stream = self.stream.another_handle();
-                self.place.set(stream.ok().map(|stream| idle.insert(stream)));
-            }
-            (false, Some(place)) => {
-                idle.remove(place);
-                self.place.set(None);
-            }
-            _ => {}
-        }
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.gate.is_closed.get()
-    }
-
-    fn peer_addr(&self) -> Option<SocketAddr> {
-        S::address(&self.peer)
-    }
-
-    fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
-        let (stream, gate) = (self.stream.another_handle()?, self.gate.clone());
-        Ok(Rc::new(Socket {
-            stream,
-            peer: self.peer.clone(),
-            gate,
-            place: Cell::new(None),
-            _slot: self._slot.clone(),
-        }))
-    }
-}
-
-impl<S: Stream> Client for Socket<S> {
-    fn rest(&self) -> io::Result<(Resting, Reason)> {
-        self.stream.rest()
-    }
-
-    fn peer(&self) -> &dyn fmt::Debug {
-        &self.peer
-    }
-}
-
-impl<S: Stream> DuplexStream for Socket<S> {
-    #[track_caller]
-    fn read(&self, place: &mut [u8]) -> io::Result<usize> {
-        DuplexStream::read(&self.stream, place)
-    }
-
-    #[track_caller]
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        DuplexStream::write(&self.stream, bytes)
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.set_write_timeout(timeout)
-    }
-
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.stream.shutdown_write()
-    }
-
-    fn shutdown(&self) -> io::Result<()> {
-        self.stream.shutdown()
-    }
-
-    fn set_idle(&self, is_idle: bool) {
-        Transport::set_idle(self, is_idle);
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.gate.is_closed.get()
-    }
-
-    fn peer_addr(&self) -> Option<SocketAddr> {
-        S::address(&self.peer)
     }
 }

@@ -1,6 +1,7 @@
 //! One HTTP service on several threads.
 
-use super::server::{RunningServer, Server};
+use super::running::RunningServer;
+use super::server::Server;
 use crate::server::{self, StreamServer, ToListenAddrs, Workers};
 use std::io;
 
