@@ -1,4 +1,4 @@
-//! The HTTP server on listeners of its callers: Unix sockets, and several at once.
+//! The HTTP server on listeners of its callers: Unix sockets, and ports that another protocol shares.
 #![cfg(feature = "http")]
 
 mod net_support;
@@ -6,13 +6,12 @@ mod net_support;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use greenloop::http::{Config, Handler, Request, RunningServer, Server, Transport, serve_connection};
-use greenloop::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use greenloop::net::{TcpStream, UnixListener, UnixStream};
 use greenloop::server::StreamServer;
-use greenloop::{sleep, spawn, yield_now};
+use greenloop::{sleep, yield_now};
 use net_support::{Flag, LONG, PROMPT, ms};
 
 /// The path of a socket, removed at the end of the test.
@@ -107,23 +106,6 @@ fn a_stop_ends_idle_connections_of_a_unix_socket_and_finishes_requests() {
     assert!(start.elapsed() < PROMPT);
     assert_eq!(answer(&mut busy), "/slow for None");
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
-}
-
-#[test]
-fn several_listeners_share_a_handler() {
-    let place = Place::new("several");
-    let app = Rc::new(app);
-    let (first, second) = (app.clone(), app);
-    let local = place.serve(move |request: &mut Request<'_>| first.handle(request));
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let public = Server::from_listener(listener).unwrap();
-    let address = public.local_addr().unwrap();
-    let public = public.start(move |request: &mut Request<'_>| second.handle(request)).unwrap();
-    let tcp = spawn(move || get(&mut BufReader::new(TcpStream::connect(address).unwrap()), "/slow"));
-    assert_eq!(get(&mut place.connect(), "/slow"), "/slow for None");
-    assert_eq!(tcp.join().unwrap(), "/slow for Some(127.0.0.1)");
-    local.stop(Duration::from_secs(1));
-    public.stop(Duration::from_secs(1));
 }
 
 /// A socket as a transport.

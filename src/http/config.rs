@@ -60,6 +60,15 @@ impl Config {
         self
     }
 
+    /// Reports and log as here, or where that is not said as in `other`; with these limits, or the other's.
+    pub(crate) fn or(self, limits: Option<Limits>, other: &Config) -> Config {
+        Config {
+            limits: limits.unwrap_or_else(|| other.limits.clone()),
+            on_error: self.on_error.or_else(|| other.on_error.clone()),
+            on_access: self.on_access.or_else(|| other.on_access.clone()),
+        }
+    }
+
     /// Starts the clock of an exchange, if anybody wants to know.
     pub(crate) fn clock(&self) -> Option<Stopwatch> {
         self.on_access.as_ref().map(|_| Stopwatch::start())

@@ -124,7 +124,7 @@ impl HandOver {
 }
 
 /// A handler of any kind behind one of known size.
-pub(super) struct Borrowed<'a, H: ?Sized>(pub(super) &'a H);
+struct Borrowed<'a, H: ?Sized>(&'a H);
 
 impl<H: Handler + ?Sized> Handler for Borrowed<'_, H> {
     fn handle(&self, request: &mut Request<'_>) -> Response {

@@ -5,7 +5,7 @@
 //! `greenlet/rounds.rs` and `desk.rs`.
 
 use super::config::Config;
-use super::connection::{Borrowed, Visit, visit};
+use super::connection::{Visit, visit};
 use super::io::quiet;
 use super::response::Handler;
 use super::transport::Transport;
@@ -20,8 +20,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// What all connections of a server serve.
-pub(super) struct Service<H> {
-    pub(super) handler: H,
+pub(super) struct Service {
+    pub(super) handler: Rc<dyn Handler>,
     pub(super) config: Config,
 }
 
@@ -36,22 +36,22 @@ pub(super) trait Client: Transport + 'static {
 }
 
 /// Lets the running greenlet, when its own function has returned, serve the connection until it ends.
-pub(super) fn keep<C: Client, H: Handler + 'static>(client: C, service: Rc<Service<H>>) {
+pub(super) fn keep<C: Client>(client: C, service: Rc<Service>) {
     let mut keeper = Keeper { client: Some(client), service, served: 0, resting: None, deadline: None };
     rounds::follow(move |woken| keeper.round(woken));
 }
 
-struct Keeper<C, H> {
+struct Keeper<C> {
     /// Always there between two rounds.
     client: Option<C>,
-    service: Rc<Service<H>>,
+    service: Rc<Service>,
     served: u64,
     resting: Option<Resting>,
     /// When the next request has to have begun, since the one before.
     deadline: Option<Deadline>,
 }
 
-impl<C: Client, H: Handler> Keeper<C, H> {
+impl<C: Client> Keeper<C> {
     fn round(&mut self, woken: Option<Woken>) -> Round {
         self.resting = None;
         let Some(client) = self.client.take() else { return Round::Over };
@@ -62,7 +62,7 @@ impl<C: Client, H: Handler> Keeper<C, H> {
         }
         let Service { handler, config } = &*self.service;
         let served = self.served;
-        let (client, visit) = visit(client, &Borrowed(handler), config, &mut self.served, true);
+        let (client, visit) = visit(client, &**handler, config, &mut self.served, true);
         if self.served > served {
             self.deadline = None;
         }

@@ -2,18 +2,28 @@
 
 use super::gate::Gate;
 use super::stream::Stream;
+use crate::event::Event;
+use crate::greenlet::Handle;
 use crate::net::TcpListener;
-use crate::server::{Listener, Serve, StreamServer};
+use crate::pool::Pool;
+use crate::server::{Listener, Part, Serve, StreamServer, Together};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// An HTTP server that runs in the background. A handle: clones stand for the same server, which goes on when
-/// all are dropped.
+/// An HTTP server that runs in the background, with those that [`also`](super::Server::also) has joined to it. A handle: clones stand
+/// for the same server, which goes on when all are dropped.
 pub struct RunningServer<L: Listener = TcpListener> {
-    pub(super) server: StreamServer<L>,
-    pub(super) gate: Rc<Gate<L::Stream>>,
+    /// The one that the others were joined to.
+    server: StreamServer<L>,
+    all: Together,
+}
+
+impl<L: Listener> RunningServer<L> {
+    pub(super) fn new(server: StreamServer<L>, all: Together) -> RunningServer<L> {
+        RunningServer { server, all }
+    }
 }
 
 #[allow(private_bounds, reason = "as those of `Server`")]
@@ -26,22 +36,22 @@ where
     /// **Switches**: yes.
     ///
     /// # Errors
-    /// Why the listening socket has become useless.
+    /// Why the listening socket, or one of several, has become useless. None of them accepts any more then.
     #[track_caller]
     pub fn serve_forever(&self) -> io::Result<()> {
-        self.server.serve_forever()
+        self.all.serve_forever()
     }
 
     /// Accepts no more connections, ends those at once that are between two requests, gives the others `grace` to finish
     /// the one they are in, then kills them.
     ///
     /// **Switches**: yes, until all have ended.
+    #[track_caller]
     pub fn stop(&self, grace: Duration) {
-        self.gate.close();
-        self.server.stop(grace);
+        self.all.stop(grace);
     }
 
-    /// The address the server listens on.
+    /// The address the server listens on; of several servers in one the first.
     ///
     /// # Errors
     /// Those of `getsockname`.
@@ -57,7 +67,7 @@ where
 {
     /// It has been.
     fn start(&self) -> io::Result<()> {
-        self.server.start()
+        self.all.start()
     }
 
     fn serve_forever(&self) -> io::Result<()> {
@@ -71,12 +81,45 @@ where
 
 impl<L: Listener> Clone for RunningServer<L> {
     fn clone(&self) -> RunningServer<L> {
-        RunningServer { server: self.server.clone(), gate: self.gate.clone() }
+        RunningServer { server: self.server.clone(), all: self.all.clone() }
     }
 }
 
 impl<L: Listener> fmt::Debug for RunningServer<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningServer").field("addr", &self.server.local_addr().ok()).finish()
+    }
+}
+
+/// A stream server whose connections have a gate.
+pub(super) struct Gated<P, S> {
+    pub(super) server: P,
+    pub(super) gate: Rc<Gate<S>>,
+}
+
+impl<P: Part, S: Stream> Part for Gated<P, S> {
+    fn start(&self) -> io::Result<()> {
+        self.server.start()
+    }
+
+    fn close(&self) -> Option<Handle> {
+        self.gate.close();
+        self.server.close()
+    }
+
+    fn connections(&self) -> &Pool {
+        self.server.connections()
+    }
+
+    fn ended(&self) -> &Event {
+        self.server.ended()
+    }
+
+    fn take_failure(&self) -> Option<io::Error> {
+        self.server.take_failure()
+    }
+
+    fn cannot(&self, why: &str) -> io::Error {
+        self.server.cannot(why)
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::duplex_stream::DuplexStream;
 use super::keeper::{Client, Service, keep};
-use super::response::Handler;
 use super::socket::Socket;
 use super::stream::Stream;
 use super::transport::{TlsInfo, Transport};
@@ -18,10 +17,10 @@ use crate::io::Resting;
 use crate::tls::{ServerConfig, TlsStream};
 
 /// Shakes hands, then has the connection served until it ends.
-pub(super) fn serve<S: Stream, H: Handler + 'static>(
+pub(super) fn serve<S: Stream>(
     tls: &ServerConfig,
     socket: Socket<S>,
-    service: Rc<Service<H>>,
+    service: Rc<Service>,
 ) -> io::Result<()> {
     let stream = Rc::new(tls.accept(socket.stream.another_handle()?)?);
     keep(Secure { stream, socket }, service);

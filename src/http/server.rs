@@ -8,11 +8,11 @@ use super::gate::Gate;
 use super::keeper::{Service, keep};
 use super::limits::Limits;
 use super::response::Handler;
-use super::running::RunningServer;
+use super::running::{Gated, RunningServer};
 use super::socket::Socket;
 use super::stream::Stream;
 use crate::net::TcpListener;
-use crate::server::{Builder, Listener, StreamServer, ToListenAddrs};
+use crate::server::{Builder, Listener, Part, StreamServer, ToListenAddrs, Together};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -33,11 +33,14 @@ const MOST_REFUSED: usize = 64;
 #[must_use = "a server runs when `serve` or `start` is called"]
 pub struct Server<L: Listener = TcpListener> {
     builder: Builder<L>,
+    limits: Option<Limits>,
+    /// Without the limits.
     config: Config,
     most: Option<usize>,
     queue: Option<usize>,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::ServerConfig>,
+    others: Vec<Box<dyn Other>>,
 }
 
 impl Server {
@@ -60,24 +63,17 @@ impl<L: Listener> Server<L>
 where
     L::Stream: Stream<Peer = L::Addr>,
 {
-    /// A server on a listener that exists already, for TCP or of Unix sockets. To be reached at several, start several servers with the
-    /// same handler:
+    /// A server on a listener that exists already, for TCP or of Unix sockets.
     ///
     /// ```
-    /// use greenloop::http::{Handler, Request, Server};
-    /// use greenloop::net::{TcpListener, UnixListener};
-    /// use std::{rc::Rc, time::Duration};
+    /// use greenloop::{http::{Request, Server}, net::UnixListener};
+    /// use std::time::Duration;
     ///
     /// # fn main() -> std::io::Result<()> {
     /// # let path = std::env::temp_dir().join(format!("greenloop-http-{}", std::process::id()));
-    /// let app = Rc::new(|request: &mut Request<'_>| format!("hello, {:?}", request.peer_addr()));
-    /// let (local, public) = (app.clone(), app);
-    /// let local = Server::from_listener(UnixListener::bind(&path)?)?
-    ///     .start(move |request: &mut Request<'_>| local.handle(request))?;
-    /// let public = Server::from_listener(TcpListener::bind("127.0.0.1:0")?)?
-    ///     .start(move |request: &mut Request<'_>| public.handle(request))?;
-    /// local.stop(Duration::from_secs(1));
-    /// public.stop(Duration::from_secs(1));
+    /// let server = Server::from_listener(UnixListener::bind(&path)?)?;
+    /// let server = server.start(|_: &mut Request<'_>| "Hello, neighbour!")?;
+    /// server.stop(Duration::from_secs(1));
     /// # std::fs::remove_file(&path)?;
     /// # Ok(())
     /// # }
@@ -105,11 +101,13 @@ where
     pub fn from_builder(builder: Builder<L>) -> Server<L> {
         Server {
             builder,
+            limits: None,
             config: Config::default(),
             most: None,
             queue: None,
             #[cfg(feature = "tls")]
             tls: None,
+            others: Vec::new(),
         }
     }
 
@@ -132,9 +130,41 @@ where
         self
     }
 
+    /// Joins another server to this one: the same handler is served by both, and they start, stop and end as one. So a service is
+    /// reached at several addresses, over TCP, TLS and Unix sockets.
+    ///
+    /// The other keeps what it was given. Of limits, reports and the access log, what it was not given is as it is here, whether that is set
+    /// before or after; its bound of connections and its queue are its own.
+    ///
+    /// ```
+    /// use greenloop::http::{Limits, Request, Server};
+    /// use greenloop::net::UnixListener;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("greenloop-also-{}", std::process::id()));
+    /// let local = Server::from_listener(UnixListener::bind(&path)?)?;
+    /// let server = Server::bind("127.0.0.1:0")? // one with `.tls(..)` can be joined, too
+    ///     .also(local)
+    ///     .limits(Limits::new().max_body(1 << 20)) // of both
+    ///     .max_connections(1000) // of the first
+    ///     .start(|request: &mut Request<'_>| format!("hello, {:?}", request.peer_addr()))?;
+    /// server.stop(Duration::from_secs(1));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn also<M: Listener>(mut self, other: Server<M>) -> Server<L>
+    where
+        M::Stream: Stream<Peer = M::Addr>,
+    {
+        self.others.push(Box::new(other));
+        self
+    }
+
     /// Sets what a connection may cost.
     pub fn limits(mut self, limits: Limits) -> Server<L> {
-        self.config = self.config.limits(limits);
+        self.limits = Some(limits);
         self
     }
 
@@ -197,7 +227,7 @@ where
     /// **Switches**: yes.
     ///
     /// # Errors
-    /// Those of the listening socket.
+    /// Those of the listening sockets. If one of several cannot be had, none listens.
     pub fn serve(self, handler: impl Handler + 'static) -> io::Result<()> {
         self.start(handler)?.serve_forever()
     }
@@ -207,7 +237,7 @@ where
     /// **Switches**: no.
     ///
     /// # Errors
-    /// Those of the listening socket.
+    /// Those of the listening sockets. If one of several cannot be had, none listens.
     ///
     /// ```
     /// use greenloop::http::{Request, Server};
@@ -221,6 +251,20 @@ where
     /// # }
     /// ```
     pub fn start(self, handler: impl Handler + 'static) -> io::Result<RunningServer<L>> {
+        let mut parts = Vec::new();
+        let server = self.open(&(Rc::new(handler) as _), &Config::default(), &mut parts);
+        let all = Together::new(parts);
+        all.start()?;
+        Ok(RunningServer::new(server, all))
+    }
+
+    /// Puts the stream server for this one and those for the others behind the `parts`, and gives it.
+    fn open(
+        self,
+        handler: &Rc<dyn Handler>,
+        outer: &Config,
+        parts: &mut Vec<Box<dyn Part>>,
+    ) -> StreamServer<L> {
         let (builder, admission) = match (self.most, self.queue) {
             (Some(most), Some(queue)) => {
                 let accepted = most.saturating_add(queue).saturating_add(MOST_REFUSED);
@@ -230,9 +274,10 @@ where
             (None, _) => (self.builder, None),
         };
         let gate = Rc::new(Gate::new(admission));
-        let service = Rc::new(Service { handler, config: self.config });
+        let config = self.config.or(self.limits, outer);
+        let service = Rc::new(Service { handler: handler.clone(), config });
         let server = builder.handle({
-            let gate = gate.clone();
+            let (gate, service) = (gate.clone(), service.clone());
             move |stream, peer| -> io::Result<()> {
                 stream.prepare()?;
                 let slot = gate.admission.as_ref().map(|door| door.enter(service.config.limits.head_timeout));
@@ -253,8 +298,25 @@ where
                 Ok(())
             }
         });
-        server.start()?;
-        Ok(RunningServer { server, gate })
+        parts.push(Box::new(Gated { server: server.part(), gate }));
+        for other in self.others {
+            other.open(handler, &service.config, parts);
+        }
+        server
+    }
+}
+
+/// A server for a listener of some kind.
+trait Other {
+    fn open(self: Box<Self>, handler: &Rc<dyn Handler>, outer: &Config, parts: &mut Vec<Box<dyn Part>>);
+}
+
+impl<L: Listener> Other for Server<L>
+where
+    L::Stream: Stream<Peer = L::Addr>,
+{
+    fn open(self: Box<Self>, handler: &Rc<dyn Handler>, outer: &Config, parts: &mut Vec<Box<dyn Part>>) {
+        Server::open(*self, handler, outer, parts);
     }
 }
 
@@ -262,7 +324,8 @@ impl<L: Listener> fmt::Debug for Server<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("addr", &self.builder.local_addr().ok())
-            .field("config", &self.config)
+            .field("limits", &self.limits)
+            .field("others", &self.others.len())
             .finish()
     }
 }

@@ -307,7 +307,12 @@ impl Group {
     /// **While unwinding** it returns `false` at once.
     #[track_caller]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.is_empty() || self.members.wait_until_empty(Deadline::after(Some(timeout)))
+        self.join_until(Deadline::after(Some(timeout)))
+    }
+
+    #[track_caller]
+    pub(crate) fn join_until(&self, deadline: Deadline) -> bool {
+        self.members.wait_until_empty(deadline)
     }
 
     /// [`join`](Self::join), and says whether a member has panicked: since the last `try_join`, whether it was in the group when this was
@@ -380,7 +385,7 @@ impl Group {
     }
 
     #[track_caller]
-    fn kill_until(&self, deadline: Deadline) -> bool {
+    pub(crate) fn kill_until(&self, deadline: Deadline) -> bool {
         loop {
             let killed = self.members.kill_others();
             if killed.is_empty() {

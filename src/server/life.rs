@@ -20,16 +20,13 @@ use std::time::Duration;
 
 use super::Listener;
 use super::accept::accept_connections;
+use super::together::{Part, Together};
 use crate::event::Event;
-use crate::greenlet::{self, Builder, Handle};
+use crate::greenlet::{Builder, Handle};
 use crate::pool::Pool;
 
 /// gevent's: as many connections are accepted before the others get a turn.
 pub(super) const MAX_ACCEPT: u32 = 100;
-/// gevent's: a server that is stopped without a word about its handlers lets them finish for so long.
-pub(super) const USUAL_GRACE: Duration = Duration::from_secs(1);
-/// gevent's: so long a stop waits for the end of handlers that it has killed.
-const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What takes a connection and who it is from.
 pub(super) type Handler<L> = Rc<dyn Fn(<L as Listener>::Stream, <L as Listener>::Addr)>;
@@ -172,56 +169,42 @@ impl<L: Listener> Life<L> {
 
     #[track_caller]
     pub(super) fn serve_forever(self: &Rc<Self>) -> io::Result<()> {
-        self.start()?;
-        let interrupted = Interrupted(self);
-        self.ended.wait();
-        std::mem::forget(interrupted);
-        if !self.ended.is_set() {
-            return Err(self
-                .cannot("is started, but a destructor run by a panic or a kill does not wait for its end"));
-        }
-        self.failure.take().map_or(Ok(()), Err)
+        self.alone().serve_forever()
     }
 
     #[track_caller]
-    pub(super) fn stop(&self, grace: Duration) {
-        /// Also if the wait for the handlers is interrupted: clients are refused from now on.
-        struct Ended<'a>(&'a Event);
-        impl Drop for Ended<'_> {
-            fn drop(&mut self) {
-                self.0.set();
-            }
-        }
-        let _ended = Ended(&self.ended);
-        if let Some(acceptor) = self.close() {
-            acceptor.kill();
-        }
-        // A handler that stops its own server does not wait for itself, and ends when it likes.
-        self.connections.discard(greenlet::current());
-        if !self.connections.join_timeout(grace) {
-            self.connections.kill_timeout(LAST_WAIT);
-        }
+    pub(super) fn stop(self: &Rc<Self>, grace: Duration) {
+        self.alone().stop(grace);
+    }
+
+    fn alone(self: &Rc<Self>) -> Together {
+        Together::new(vec![Box::new(self.clone())])
     }
 }
 
-/// A `serve_forever` that is unwound, by a kill or a timeout, stops its server. That may take time, which an unwinding
-/// greenlet does not have, so another one does it.
-struct Interrupted<'a, L: Listener>(&'a Rc<Life<L>>);
+impl<L: Listener> Part for Rc<Life<L>> {
+    fn start(&self) -> io::Result<()> {
+        Life::start(self)
+    }
 
-impl<L: Listener> Drop for Interrupted<'_, L> {
-    fn drop(&mut self) {
-        let life = self.0.clone();
-        if let Some(acceptor) = life.close() {
-            acceptor.kill_nowait();
-        }
-        let stopping = Builder::new().name("stop").spawn({
-            let life = life.clone();
-            move || life.stop(USUAL_GRACE)
-        });
-        if stopping.is_err() {
-            life.connections.kill_nowait();
-            life.ended.set();
-        }
+    fn close(&self) -> Option<Handle> {
+        Life::close(self)
+    }
+
+    fn connections(&self) -> &Pool {
+        &self.connections
+    }
+
+    fn ended(&self) -> &Event {
+        &self.ended
+    }
+
+    fn take_failure(&self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    fn cannot(&self, why: &str) -> io::Error {
+        Life::cannot(self, why)
     }
 }
 

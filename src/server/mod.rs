@@ -11,6 +11,7 @@ mod outcome;
 mod secure;
 mod serve;
 mod stream_server;
+mod together;
 mod workers;
 
 pub use address::ToListenAddrs;
@@ -20,4 +21,6 @@ pub use options::ListenOptions;
 pub use outcome::Outcome;
 pub use serve::Serve;
 pub use stream_server::{Builder, StreamServer};
+#[cfg(feature = "http")]
+pub(crate) use together::{Part, Together};
 pub use workers::{Stopper, Worker, Workers, workers};

@@ -5,6 +5,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+#[cfg(feature = "http")]
+use super::Part;
 use super::life::{Life, MAX_ACCEPT, Open, Stage};
 use super::{Listener, Outcome, Serve};
 use crate::net::TcpListener;
@@ -168,6 +170,13 @@ impl<L: Listener> StreamServer<L> {
     /// How many connections are being handled; with those of other servers if the [pool](Builder::pool) is theirs as well.
     pub fn connections(&self) -> usize {
         self.life.connections.len()
+    }
+}
+
+#[cfg(feature = "http")]
+impl<L: Listener> StreamServer<L> {
+    pub(crate) fn part(&self) -> impl Part + use<L> {
+        self.life.clone()
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::life::USUAL_GRACE;
+use super::together::USUAL_GRACE;
 use super::{Serve, StreamServer, ToListenAddrs};
 use crate::greenlet::{self, scope};
 use crate::hub::Hub;
