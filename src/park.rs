@@ -180,6 +180,7 @@ pub(crate) fn take_turn() {
     match hub.io_budget.get() {
         0 => {
             hub.io_budget.set(IO_BUDGET);
+            hub.had_long_turn();
             yield_now();
         }
         left => hub.io_budget.set(left - 1),

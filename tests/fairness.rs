@@ -25,10 +25,15 @@ fn served(work: fn()) -> Vec<u32> {
     let (total, done) = (Rc::new(Cell::new(0)), Event::new());
     let all_have_sent = sync::Event::new();
     let server = StreamServer::bind("127.0.0.1:0").unwrap().handle({
-        let (counts, done, begin) = (counts.clone(), done.clone(), all_have_sent.clone());
+        let (counts, done, begin, all_are_here) =
+            (counts.clone(), done.clone(), all_have_sent.clone(), Event::new());
         move |mut socket, _| -> io::Result<()> {
             let count = Rc::new(Cell::new(0));
             counts.borrow_mut().push(count.clone());
+            if counts.borrow().len() == CLIENTS {
+                all_are_here.set();
+            }
+            all_are_here.wait();
             begin.wait();
             let mut bytes = [0; PIECE];
             while total.get() < READS && socket.read(&mut bytes)? > 0 {
@@ -68,6 +73,46 @@ fn assert_alike(counts: &[u32]) {
 #[test]
 fn fifty_clients_with_data_waiting_are_served_alike() {
     assert_alike(&served(|| ()));
+}
+
+#[test]
+fn a_client_that_has_just_come_does_not_wait_until_another_has_no_more_data() {
+    let read = Rc::new(Cell::new(0));
+    let served_after = Rc::new(Cell::new(None));
+    let server = StreamServer::bind("127.0.0.1:0").unwrap().handle({
+        let (read, served_after) = (read.clone(), served_after.clone());
+        let first = Cell::new(true);
+        move |mut socket, peer| -> io::Result<()> {
+            let mut bytes = [0; PIECE];
+            if !first.take() {
+                served_after.set(served_after.get().or(Some(read.get())));
+                return socket.write_all(b"x");
+            }
+            socket.read_exact(&mut bytes)?;
+            // The second client has connected before the first is read on: its connection waits to be accepted.
+            let other = TcpStream::connect(socket.local_addr()?)?;
+            while read.get() < SENT / PIECE - 1 {
+                socket.read_exact(&mut bytes)?;
+                read.set(read.get() + 1);
+            }
+            drop((other, peer));
+            socket.write_all(b"x")
+        }
+    });
+    server.start().unwrap();
+    let address = server.local_addr().unwrap();
+    let client = thread::spawn(move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.write_all(&[7; SENT]).unwrap();
+        socket.read_exact(&mut [0; 1]).unwrap();
+    });
+    while served_after.get().is_none() {
+        greenloop::sleep(Duration::from_millis(1));
+    }
+    server.stop(Duration::from_secs(10));
+    client.join().unwrap();
+    let after = served_after.get().unwrap();
+    assert!(after <= SENT / PIECE / 2, "the first was read {after} times before");
 }
 
 #[test]

@@ -23,6 +23,8 @@ use crate::sys::memory;
 pub(super) const BATCH: u32 = 64;
 /// Every so many resumptions the clock is read, to cut a batch of long turns short.
 const CLOCK_EVERY: u32 = 8;
+/// A turn that has used up its operations on descriptors counts for so many.
+const LONG_TURN: u32 = 8;
 /// Of so many tasks at a time what they need is fetched ahead: together, so that the page tables are walked for several at once, and few
 /// enough that it is still there when their turn comes.
 const FETCHED_TASKS: usize = 8;
@@ -132,6 +134,11 @@ impl Hub {
         }
         let entry = self.live.borrow_mut().remove(task.place.get());
         debug_assert!(Rc::ptr_eq(&entry, task));
+    }
+
+    /// A turn was as long as a turn may be. Those who always find data keep clients that have only just come waiting no longer than need be.
+    pub(crate) fn had_long_turn(&self) {
+        self.until_poll.set(self.until_poll.get().saturating_sub(LONG_TURN - 1));
     }
 
     /// Ends a batch that has taken long, or during which a timer has come due: that is known without a system call.
