@@ -1,26 +1,27 @@
-//! Fuzz targets for the bytes that come from a network. Run them with `cargo +nightly fuzz run head` and `... run chunked`.
+//! Fuzz targets for the bytes that come from a network. `.ci/fuzz` builds and runs them, with any toolchain.
 //!
-//! A connection is served in memory, once with all its input at once and once byte by byte. It must not panic, and the answers must
-//! be the same.
+//! A connection is served in memory, with all its input at once, byte by byte, and cut at the places that the fuzzer chooses. It must not
+//! panic, and the answers must be the same.
 
-use greenloop::http::{self, Config, Limits, Request, Transport, serve_connection};
+use greenloop::http::{self, Body, Config, IntoResponse, Limits, Request, Transport, serve_connection};
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Gives at most so many bytes at a time.
+/// Gives its input in pieces of these sizes; when there are no more of them, the rest at once.
 struct Client {
     input: io::Cursor<Vec<u8>>,
-    step: usize,
+    sizes: std::vec::IntoIter<u8>,
     output: Rc<RefCell<Vec<u8>>>,
 }
 
 impl Read for Client {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        let count = self.step.min(place.len());
-        self.input.read(&mut place[..count])
+        let most = self.sizes.next().map_or(usize::MAX, |size| usize::from(size).max(1));
+        let most = most.min(place.len());
+        self.input.read(&mut place[..most])
     }
 }
 
@@ -52,28 +53,38 @@ impl Transport for Client {
     }
 }
 
-fn echo(request: &mut Request<'_>) -> http::Result<http::Response> {
+/// Reads all, some or nothing of the body, and answers with text or with a stream.
+fn app(request: &mut Request<'_>) -> http::Result<http::Response> {
     let mut body = Vec::new();
-    request.body().read_to_end(&mut body)?;
-    let response = http::Response::new(http::StatusCode::OK).header("Date", "now");
-    Ok(response.body(format!("{:?} {body:?}", request.target())))
+    match request.path() {
+        "/none" => {}
+        "/some" => drop(request.body().take(3).read_to_end(&mut body)?),
+        "/stream" => return Ok(Body::stream(["a", "", "bc"]).into_response()),
+        _ => drop(request.body().read_to_end(&mut body)?),
+    }
+    Ok(format!("{} {:?} {body:?}", request.method(), request.target()).into_response())
 }
 
-fn answers(input: &[u8], step: usize) -> Vec<u8> {
+/// What comes back, without the dates.
+fn answers(input: &[u8], sizes: &[u8]) -> Vec<u8> {
     let output = Rc::new(RefCell::new(Vec::new()));
-    let client = Client { input: io::Cursor::new(input.to_vec()), step, output: output.clone() };
     let limits =
         Limits::new().max_request_line(100).max_head(1000).max_headers(10).max_body(500).max_discard(100);
     let config =
         Config::new().limits(limits).on_error(|line| panic!("the client's mistake was reported: {line}"));
-    serve_connection(client, &echo, &config).expect("no error but the client's");
+    let (input, sizes) = (io::Cursor::new(input.to_vec()), sizes.to_vec().into_iter());
+    let client = Client { input, sizes, output: output.clone() };
+    serve_connection(client, &app, &config).expect("no error but the client's");
     let lines = output.take();
     let dated = |line: &&[u8]| !line.starts_with(b"Date: ");
     lines.split_inclusive(|&b| b == b'\n').filter(dated).flatten().copied().collect()
 }
 
-/// Serves `input` whole and cut.
-pub fn check(input: &[u8]) {
-    let whole = answers(input, usize::MAX);
-    assert_eq!(whole, answers(input, 1));
+/// Serves `input` whole, byte by byte, and in pieces of the given sizes.
+pub fn check(input: &[u8], sizes: &[u8]) {
+    let whole = answers(input, &[]);
+    assert_eq!(whole, answers(input, &vec![1; input.len()]));
+    if !sizes.is_empty() {
+        assert_eq!(whole, answers(input, sizes));
+    }
 }
