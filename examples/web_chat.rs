@@ -15,16 +15,16 @@
 
 use greenloop::event::Event;
 use greenloop::http::{Error, IntoResponse, Method, Request, Response, Server, StatusCode, WebSocket};
-use greenloop::{Greenlet, spawn};
+use greenloop::{scope, spawn_later};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const HISTORY: usize = 100;
 const LONGEST_POLL: Duration = Duration::from_secs(20);
-/// Somebody who polls is on line for so long after a poll.
+/// Somebody who polls or has said something is on line for so long afterwards.
 const PRESENCE: Duration = Duration::from_secs(5);
 const LONGEST_LINE: usize = 2000;
 
@@ -42,19 +42,13 @@ impl Line {
 }
 
 #[derive(Default)]
-struct Presence {
-    sockets: usize,
-    polls: usize,
-    last_poll: Option<Instant>,
-}
-
-#[derive(Default)]
 struct Room {
     lines: RefCell<VecDeque<Rc<Line>>>,
     last: Cell<u64>,
     /// Rung, and replaced, for each line.
     bell: RefCell<Event>,
-    people: RefCell<BTreeMap<String, Presence>>,
+    /// Who is here, and by how many sockets and polls.
+    people: RefCell<BTreeMap<String, usize>>,
 }
 
 impl Room {
@@ -84,27 +78,48 @@ impl Room {
         }
     }
 
-    /// Does something to somebody's presence, and says who has come or gone by it.
-    fn update(&self, name: &str, change: impl FnOnce(&mut Presence)) {
-        let before = self.is_here(name);
-        change(self.people.borrow_mut().entry(name.to_string()).or_default());
-        match (before, self.is_here(name)) {
-            (false, true) => self.say("", &format!("{name} has come")),
-            (true, false) => self.say("", &format!("{name} has gone")),
-            _ => {}
-        }
-    }
-
-    fn is_here(&self, name: &str) -> bool {
-        self.people.borrow().get(name).is_some_and(|presence| {
-            let polled = presence.last_poll.is_some_and(|at| at.elapsed() < PRESENCE);
-            presence.sockets + presence.polls > 0 || polled
-        })
-    }
-
     fn names(&self) -> Vec<String> {
-        let names: Vec<String> = self.people.borrow().keys().cloned().collect();
-        names.into_iter().filter(|name| self.is_here(name)).collect()
+        self.people.borrow().keys().cloned().collect()
+    }
+}
+
+/// Somebody is in the room, by a socket or a poll, until this is dropped.
+struct Guest {
+    room: Rc<Room>,
+    name: String,
+}
+
+impl Guest {
+    fn enter(room: &Rc<Room>, name: &str) -> Guest {
+        let is_new = {
+            let mut people = room.people.borrow_mut();
+            let count = people.entry(name.to_string()).or_default();
+            *count += 1;
+            *count == 1
+        };
+        if is_new {
+            room.say("", &format!("{name} has come"));
+        }
+        Guest { room: room.clone(), name: name.to_string() }
+    }
+
+    /// There is no telling whether a poll is the last, so its guest stays a little.
+    fn leave_later(self) {
+        spawn_later(PRESENCE, move || drop(self));
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let is_last = {
+            let mut people = self.room.people.borrow_mut();
+            let count = people.get_mut(&self.name).expect("a guest is among the people");
+            *count -= 1;
+            *count == 0 && people.remove(&self.name).is_some()
+        };
+        if is_last {
+            self.room.say("", &format!("{} has gone", self.name));
+        }
     }
 }
 
@@ -146,8 +161,9 @@ impl Chat {
             ("/lines", &Method::POST) => {
                 let mut text = String::new();
                 request.body().take(LONGEST_LINE as u64).read_to_string(&mut text)?;
-                room.update(name, |presence| presence.last_poll = Some(Instant::now()));
+                let guest = Guest::enter(&room, name);
                 room.say(name, &text);
+                guest.leave_later();
                 StatusCode::NO_CONTENT.into_response()
             }
             _ => (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
@@ -155,27 +171,18 @@ impl Chat {
     }
 }
 
-/// Somebody with a WebSocket is in the room.
-struct Guest<'a> {
-    room: &'a Room,
-    name: &'a str,
-    follower: Greenlet<()>,
-}
-
-impl Drop for Guest<'_> {
-    fn drop(&mut self) {
-        self.follower.kill_nowait();
-        self.room.update(self.name, |presence| presence.sockets -= 1);
-    }
-}
-
 fn talk(room: &Rc<Room>, name: &str, socket: &WebSocket) -> Result<(), Error> {
-    let follower = spawn({
-        let (room, socket) = (room.clone(), socket.clone());
-        move || follow(&room, &socket)
-    });
-    room.update(name, |presence| presence.sockets += 1);
-    let _guest = Guest { room, name, follower };
+    let _guest = Guest::enter(room, name);
+    scope(|s| {
+        let follower = s.spawn(|| follow(room, socket));
+        let outcome = hear(room, name, socket);
+        follower.kill();
+        outcome
+    })
+}
+
+/// Has said in the room what comes, until the client closes.
+fn hear(room: &Room, name: &str, socket: &WebSocket) -> Result<(), Error> {
     for message in socket {
         match message?.text() {
             Some(text) if text.len() <= LONGEST_LINE => room.say(name, text),
@@ -199,24 +206,11 @@ fn follow(room: &Room, socket: &WebSocket) {
     }
 }
 
-/// Somebody polls.
-struct Poll<'a>(&'a Room, &'a str);
-
-impl Drop for Poll<'_> {
-    fn drop(&mut self) {
-        self.0.update(self.1, |presence| presence.polls -= 1);
-    }
-}
-
-fn poll(room: &Room, name: &str, after: u64) -> Response {
-    room.update(name, |presence| {
-        presence.polls += 1;
-        presence.last_poll = Some(Instant::now());
-    });
-    let _poll = Poll(room, name);
+fn poll(room: &Rc<Room>, name: &str, after: u64) -> Response {
+    let guest = Guest::enter(room, name);
     room.wait(after, Some(LONGEST_POLL));
-    room.update(name, |presence| presence.last_poll = Some(Instant::now()));
     let lines: Vec<String> = room.after(after).iter().map(|line| line.to_json()).collect();
+    guest.leave_later();
     array(&lines)
 }
 
@@ -242,8 +236,10 @@ const PAGE: &str = r#"<!DOCTYPE html>
 <meta charset="utf-8">
 <title>Chat</title>
 <style>
-body { font-family: sans-serif; max-width: 44em; margin: 2em auto; }
-#lines { border: 1px solid #999; height: 20em; overflow-y: auto; padding: .5em; }
+body { font-family: sans-serif; max-width: 44em; margin: 2em auto; padding: 0 1em; }
+#lines { border: 1px solid #999; height: 20em; overflow-y: auto; overflow-wrap: anywhere; padding: .5em; margin-top: 1em; }
+#lines p { margin: .3em 0; }
+#text { width: 80%; }
 #people { color: #555; }
 .room { color: #777; font-style: italic; }
 </style>
@@ -256,23 +252,25 @@ body { font-family: sans-serif; max-width: 44em; margin: 2em auto; }
 </form>
 <div id="lines"></div>
 <p id="people"></p>
-<form id="say"><input id="text" size="60" autocomplete="off"> <button>Say</button></form>
+<form id="say" hidden><input id="text" placeholder="say something" autocomplete="off" required> <button>Say</button></form>
 <script>
 const $ = id => document.getElementById(id);
-let visit = 0, socket = null, query = "";
+let visit = 0, socket = null, query = "", asking = 0;
 
 function show(line) {
     const p = document.createElement("p");
     p.textContent = line.name ? line.name + ": " + line.text : line.text;
     if (!line.name) p.className = "room";
     $("lines").append(p);
-    p.scrollIntoView();
-    people();
+    $("lines").scrollTop = $("lines").scrollHeight;
+    // Once for all lines that come together.
+    clearTimeout(asking);
+    asking = setTimeout(people, 50, visit);
 }
 
-async function people() {
+async function people(mine) {
     const names = await (await fetch("/people" + query)).json();
-    $("people").textContent = "on line: " + names.join(", ");
+    if (mine === visit) $("people").textContent = "on line: " + names.join(", ");
 }
 
 async function poll(mine) {
@@ -297,7 +295,8 @@ $("enter").onsubmit = event => {
     const mine = ++visit;
     if (socket) socket.close();
     socket = null;
-    $("lines").textContent = "";
+    $("lines").textContent = $("people").textContent = "";
+    $("say").hidden = false;
     query = "?" + new URLSearchParams({ room: $("room").value, name: $("name").value });
     if ($("way").value === "poll") {
         $("state").textContent = "polling";

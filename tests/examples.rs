@@ -248,6 +248,18 @@ fn web_chat_lets_sockets_and_polls_talk() {
     assert_eq!(lines, r#"[{"id":6,"name":"","text":"alice has gone"}]"#);
 }
 
+#[cfg(feature = "websocket")]
+#[test]
+fn web_chat_says_that_somebody_who_polled_has_gone() {
+    let server = Server::start("web_chat", &["--port", "0"], "listening on http://");
+    let mut alice = web_socket(&server, "/socket?room=den&name=alice");
+    assert_eq!(hear(&mut alice), r#"{"id":1,"name":"","text":"alice has come"}"#);
+    // His poll is answered at once, and he does not come back.
+    server.ask(&get("/lines?room=den&name=bob", ""));
+    assert_eq!(hear(&mut alice), r#"{"id":2,"name":"","text":"bob has come"}"#);
+    assert_eq!(hear(&mut alice), r#"{"id":3,"name":"","text":"bob has gone"}"#);
+}
+
 /// A proxy in front of an upstream server.
 fn reverse_proxy(upstream: &str, more: &[&str]) -> Server {
     let arguments = [&["--port", "0", "--upstream", upstream], more].concat();
