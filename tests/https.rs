@@ -71,6 +71,34 @@ fn a_handshake_that_fails_in_a_server_is_reported_once() {
     }
 }
 
+// What clients of an HTTP server do wrong is theirs, in TLS as well.
+#[test]
+fn an_https_server_does_not_report_the_mistakes_of_clients() {
+    const NAME: &str = "an_https_server_does_not_report_the_mistakes_of_clients";
+    let output = in_a_child(NAME, "", || {
+        let config = server().handshake_timeout(ms(1_000));
+        let server = http::Server::bind("127.0.0.1:0").unwrap().tls(config).start(app).unwrap();
+        let address = server.local_addr().unwrap();
+        let ends = |mut socket: TcpStream, says: &[u8]| {
+            socket.write_all(says).unwrap();
+            let _ = socket.read_to_end(&mut Vec::new());
+        };
+        ends(TcpStream::connect(address).unwrap(), b"GET / HTTP/1.1\r\n\r\n");
+        ends(TcpStream::connect(address).unwrap(), b"");
+        drop(TcpStream::connect(address).unwrap());
+        // Rubbish behind a handshake, below the TLS of the client.
+        let socket = TcpStream::connect(address).unwrap();
+        let mut client = client().connect("localhost", socket.try_clone().unwrap()).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        assert!(client.read(&mut [0; 16]).unwrap() > 0);
+        ends(socket, b"no record of TLS at all");
+        server.stop(LONG);
+    });
+    if let Some(output) = output {
+        assert!(!output.contains("greenloop"), "{output}");
+    }
+}
+
 // A client that says nothing does not keep its place.
 #[test]
 fn a_client_that_stalls_in_the_handshake_is_dropped() {

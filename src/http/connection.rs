@@ -45,7 +45,8 @@ use std::time::Duration;
 /// **Switches**: it parks while it waits for the client, and wherever the handler does.
 ///
 /// # Errors
-/// An error of the transport, save those which only say that the client is gone.
+/// An error of the transport, save those which only say that the client is gone or ([`InvalidData`](io::ErrorKind::InvalidData)) that what
+/// it has sent cannot be read.
 ///
 /// # Panics
 /// It does not pass on panics of the handler. A kill or an expiry that ends the greenlet goes through it.

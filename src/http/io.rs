@@ -284,10 +284,10 @@ fn retry<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     }
 }
 
-/// What a connection ends with: an error that only says that the peer is gone is none.
+/// What a connection ends with: an error that only says that the peer is gone, or has sent what is no TLS, is none.
 pub(crate) fn quiet(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Err(error) if is_peer_gone(&error) => Ok(()),
+        Err(error) if is_peer_gone(&error) || error.kind() == io::ErrorKind::InvalidData => Ok(()),
         result => result,
     }
 }

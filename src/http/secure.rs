@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::duplex_stream::DuplexStream;
+use super::io::quiet;
 use super::keeper::{Client, Service, keep};
 use super::socket::Socket;
 use super::stream::Stream;
@@ -16,14 +17,17 @@ use crate::hub::Reason;
 use crate::io::Resting;
 use crate::tls::{ServerConfig, TlsStream};
 
-/// Shakes hands, then has the connection served until it ends.
+/// Shakes hands, then has the connection served until it ends. An error is the server's own.
 pub(super) fn serve<S: Stream>(
     tls: &ServerConfig,
     socket: Socket<S>,
     service: Rc<Service>,
 ) -> io::Result<()> {
-    let stream = Rc::new(tls.accept(socket.stream.another_handle()?)?);
-    keep(Secure { stream, socket }, service);
+    match tls.accept(socket.stream.another_handle()?) {
+        Ok(stream) => keep(Secure { stream: Rc::new(stream), socket }, service),
+        // A client that fails in the handshake is as little to be reported as one that sends a malformed request.
+        Err(error) => quiet(Err(error))?,
+    }
     Ok(())
 }
 
