@@ -6,7 +6,7 @@ use crate::server::{self, StreamServer, ToListenAddrs, Workers};
 use std::io;
 
 /// Serves HTTP on `count` threads of their own, among which the kernel shares out the connections to one address: see
-/// [`server::workers`](crate::server::workers), whose [`Workers`] stop and join all of them.
+/// [`server::workers`], whose [`Workers`] stop and join all of them.
 ///
 /// `start` is called on each thread with the server of that thread, bound and not yet running. It makes the settings and the handler, so
 /// that these may hold what stays on one thread (`Rc`, `RefCell`).
@@ -15,7 +15,7 @@ use std::io;
 ///
 /// # Errors
 /// If the address cannot be had, or no thread; if `count` is 0. An error of `start` stops all, and is that of
-/// [`Workers::join`](crate::server::Workers::join).
+/// [`Workers::join`].
 ///
 /// # Examples
 /// ```
