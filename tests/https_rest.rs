@@ -225,7 +225,7 @@ fn what_is_no_tls_in_a_rest_ends_the_connection_with_an_alert() {
         server.stop(LONG);
     });
     if let Some(output) = output {
-        assert_eq!(output.matches("greenloop:").count(), 1, "{output}");
+        assert!(!output.contains("greenloop:"), "a mistake of the client was reported: {output}");
     }
 }
 
