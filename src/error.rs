@@ -170,12 +170,35 @@ impl LoopExit {
     pub(crate) const OPENING: &'static str = "this would block for ever";
 
     /// Recognises the payload that `catch_unwind` or a `JoinError` gave.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{LoopExit, event::Event};
+    /// use std::panic::catch_unwind;
+    ///
+    /// let deadlock = catch_unwind(|| Event::new().wait()).unwrap_err();
+    /// assert!(LoopExit::from_panic(&*deadlock).is_some());
+    /// let other = catch_unwind(|| panic!("boom")).unwrap_err();
+    /// assert_eq!(LoopExit::from_panic(&*other), None);
+    /// ```
     pub fn from_panic(payload: &(dyn Any + Send)) -> Option<LoopExit> {
         let report = payload.downcast_ref::<String>()?;
         report.starts_with(Self::OPENING).then(|| LoopExit { report: report.clone() })
     }
 
     /// The whole text: who waits for what, one greenlet a line.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Builder, LoopExit, event::Event};
+    /// use std::panic::{AssertUnwindSafe, catch_unwind};
+    ///
+    /// let consumer = Builder::new().name("consumer").spawn(|| Event::new().wait())?;
+    /// let payload = catch_unwind(AssertUnwindSafe(|| consumer.wait())).unwrap_err();
+    /// let exit = LoopExit::from_panic(&*payload).expect("a deadlock");
+    /// assert!(exit.report().lines().any(|line| line.contains("`consumer` waits for event")));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn report(&self) -> &str {
         &self.report
     }

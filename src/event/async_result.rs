@@ -35,6 +35,16 @@ struct Inner<T> {
 
 impl<T> AsyncResult<T> {
     /// A place without a value.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::event::AsyncResult;
+    ///
+    /// let (here, there) = { let result = AsyncResult::new(); (result.clone(), result) };
+    /// assert!(!here.is_set());
+    /// there.set(1).unwrap();
+    /// assert_eq!(here.try_get(), Some(1)); // clones are the same place
+    /// ```
     pub fn new() -> AsyncResult<T> {
         AsyncResult { inner: Rc::new(Inner { value: OnceCell::new(), waiters: WaitList::new() }) }
     }
@@ -66,6 +76,16 @@ impl<T> AsyncResult<T> {
     }
 
     /// Has the value arrived?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::event::AsyncResult;
+    ///
+    /// let result = AsyncResult::new();
+    /// assert!(!result.is_set());
+    /// result.set("arrived").unwrap();
+    /// assert!(result.is_set());
+    /// ```
     pub fn is_set(&self) -> bool {
         self.inner.value.get().is_some()
     }
@@ -98,6 +118,17 @@ impl<T> AsyncResult<T> {
     /// **Switches**: unless it has.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::AsyncResult, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let result = AsyncResult::new();
+    /// assert!(!result.wait_timeout(Duration::from_millis(1)));
+    /// spawn({ let result = result.clone(); move || result.set("arrived") });
+    /// assert!(result.wait_timeout(Duration::from_secs(60)));
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Some(timeout))

@@ -42,6 +42,16 @@ impl Default for Inner {
 
 impl Event {
     /// An event that is not set.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::event::Event;
+    ///
+    /// let event = Event::new();
+    /// assert!(!event.is_set());
+    /// event.clone().set();
+    /// assert!(event.is_set()); // clones are the same event
+    /// ```
     pub fn new() -> Event {
         Event::default()
     }
@@ -51,6 +61,17 @@ impl Event {
     }
 
     /// Is the flag set?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::Event, spawn, yield_now};
+    ///
+    /// let stop = Event::new();
+    /// let rounds = spawn({ let stop = stop.clone(); move || { while !stop.is_set() { yield_now() } "stopped" } });
+    /// yield_now();
+    /// stop.set();
+    /// assert_eq!(rounds.join().unwrap(), "stopped");
+    /// ```
     pub fn is_set(&self) -> bool {
         self.inner.set.get()
     }
