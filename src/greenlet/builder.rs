@@ -103,11 +103,28 @@ impl Default for Builder {
 
 impl Builder {
     /// A builder with the defaults: no name, a stack of 256 KiB, no delay.
+    ///
+    /// # Examples
+    /// ```
+    /// let g = greenloop::Builder::new().spawn(|| 6 * 7)?; // as `spawn`, but with an error instead of its panic
+    /// assert_eq!(g.name(), None);
+    /// assert_eq!(g.join().unwrap(), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new() -> Builder {
         Builder { name: None, stack_size: DEFAULT_STACK_SIZE, delay: None, spawned_at: None }
     }
 
     /// Names the greenlet, for reports and for the message of a stack overflow.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Builder, current};
+    ///
+    /// let g = Builder::new().name("mailer").spawn(|| current().name())?;
+    /// assert_eq!(g.join().unwrap().as_deref(), Some("mailer"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn name(self, name: impl AsRef<str>) -> Builder {
         Builder { name: Some(Rc::from(name.as_ref())), ..self }
     }
@@ -158,6 +175,18 @@ impl Builder {
     /// # Errors
     /// If there is no memory or address space for another stack; the text names the limit that was met.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is absurd.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::Builder;
+    /// use std::io::ErrorKind;
+    ///
+    /// let g = Builder::new().name("adder").spawn(|| 1 + 2)?;
+    /// assert_eq!(g.join().unwrap(), 3);
+    /// let error = Builder::new().stack_size(usize::MAX).spawn(|| ()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<Greenlet<T>>
     where

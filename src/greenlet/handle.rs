@@ -41,11 +41,31 @@ impl Handle {
     }
 
     /// A number that no other greenlet of this thread has or had; 0 is the thread's root.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{current, spawn};
+    ///
+    /// let (one, other) = (spawn(|| current().id()), spawn(|| ()));
+    /// assert_eq!(current().id(), 0); // the root
+    /// assert_ne!(one.id(), other.id());
+    /// assert_eq!(one.id(), one.join().unwrap());
+    /// ```
     pub fn id(&self) -> u64 {
         self.task.id
     }
 
     /// The name given with [`Builder::name`](crate::Builder::name).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Builder, spawn};
+    ///
+    /// let named = Builder::new().name("reader").spawn(|| ())?;
+    /// assert_eq!(named.name().as_deref(), Some("reader"));
+    /// assert_eq!(spawn(|| ()).name(), None);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn name(&self) -> Option<Rc<str>> {
         self.task.name.clone()
     }

@@ -12,11 +12,34 @@ use crate::event::AsyncResult;
 use crate::hub::{Hub, Link, Outcome, Task};
 
 /// Names a link, for [`Handle::unlink`].
+///
+/// # Examples
+/// ```
+/// use greenloop::{LinkId, spawn};
+///
+/// let g = spawn(|| 1);
+/// let alarm: LinkId = g.link(|_, _| panic!("it has ended"));
+/// assert!(g.unlink(alarm)); // it will not run
+/// assert!(!g.unlink(alarm));
+/// assert_eq!(g.join().unwrap(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LinkId(u64);
 
 impl Handle {
     /// How it has ended; `None` as long as it has not, and for one whose thread has ended before it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Outcome, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let (short, long) = (spawn(|| 1), spawn(|| sleep(Duration::from_secs(60))));
+    /// short.wait();
+    /// assert_eq!((short.outcome(), long.outcome()), (Some(Outcome::Value), None));
+    /// long.kill();
+    /// assert_eq!(long.outcome(), Some(Outcome::Killed));
+    /// ```
     pub fn outcome(&self) -> Option<Outcome> {
         self.task().outcome.get()
     }

@@ -272,6 +272,15 @@ impl<T> ScopedGreenlet<'_, T> {
     }
 
     /// A handle without the value, which can be cloned and kept, also after the scope has ended.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Outcome, scope};
+    ///
+    /// let text = String::from("borrowed");
+    /// let handle = scope(|s| s.spawn(|| text.len()).handle());
+    /// assert_eq!(handle.outcome(), Some(Outcome::Value)); // the scope has waited for it
+    /// ```
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
