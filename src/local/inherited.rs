@@ -66,6 +66,17 @@ impl<T: 'static> Inherited<T> {
     /// **Switches**: only if `f` does.
     ///
     /// **While unwinding** nothing waits in `f` either.
+    ///
+    /// # Examples
+    /// ```
+    /// greenloop::inherited! { static USER: &'static str; }
+    ///
+    /// USER.bind("ada", || {
+    ///     assert_eq!(USER.bind("eve", || USER.get()), Some("eve"));
+    ///     assert_eq!(USER.get(), Some("ada")); // again
+    /// });
+    /// assert_eq!(USER.get(), None);
+    /// ```
     pub fn bind<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
         let task = Hub::current().running();
         let bound = task.extras().inherited.with(self.key(), Rc::new(value));
@@ -99,6 +110,16 @@ impl<T: 'static> Inherited<T> {
     /// **Switches**: only if `T::clone` does.
     ///
     /// **While unwinding** nothing waits in that either.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{inherited, spawn};
+    ///
+    /// inherited! { static LANGUAGE: String; }
+    /// assert_eq!(LANGUAGE.get(), None);
+    /// let page = LANGUAGE.bind("it".into(), || spawn(|| LANGUAGE.get()));
+    /// assert_eq!(page.join().unwrap().as_deref(), Some("it"));
+    /// ```
     pub fn get(&'static self) -> Option<T>
     where
         T: Clone,

@@ -58,6 +58,23 @@ pub struct LocalKey<T: 'static> {
 }
 
 /// A greenlet that is giving its values up has this one no more.
+///
+/// # Examples
+/// ```
+/// use greenloop::{greenlet_local, local::AccessError, spawn};
+/// use std::cell::Cell;
+///
+/// thread_local! { static SEEN: Cell<Option<AccessError>> = const { Cell::new(None) }; }
+/// greenlet_local! { static NAME: String = "ada".into(); static LAST: Goodbye = Goodbye }
+/// struct Goodbye;
+/// impl Drop for Goodbye {
+///     fn drop(&mut self) {
+///         SEEN.set(NAME.try_with(String::len).err()); // it was never made, and now it is too late
+///     }
+/// }
+/// spawn(|| LAST.with(|_| ())).join().unwrap();
+/// assert_eq!(SEEN.get(), Some(AccessError));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the greenlet is at its end, and this value is gone already or was never made")]
 pub struct AccessError;
@@ -139,6 +156,17 @@ impl<T: 'static> LocalKey<Cell<T>> {
     ///
     /// # Panics
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{greenlet_local, spawn};
+    /// use std::cell::Cell;
+    ///
+    /// greenlet_local! { static STEP: Cell<u32> = Cell::new(0) }
+    /// STEP.set(3);
+    /// spawn(|| STEP.set(9)).join().unwrap(); // its own
+    /// assert_eq!(STEP.get(), 3);
+    /// ```
     #[track_caller]
     pub fn set(&'static self, value: T) {
         self.with(|cell| cell.set(value));
@@ -148,6 +176,16 @@ impl<T: 'static> LocalKey<Cell<T>> {
     ///
     /// # Panics
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{greenlet_local, spawn};
+    /// use std::cell::Cell;
+    ///
+    /// greenlet_local! { static ID: Cell<u64> = Cell::new(greenloop::current().id()) }
+    /// let g = spawn(|| ID.get());
+    /// assert_eq!((ID.get(), g.id()), (0, g.join().unwrap()));
+    /// ```
     #[track_caller]
     pub fn get(&'static self) -> T
     where
@@ -160,6 +198,16 @@ impl<T: 'static> LocalKey<Cell<T>> {
     ///
     /// # Panics
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::greenlet_local;
+    /// use std::cell::Cell;
+    ///
+    /// greenlet_local! { static NOTES: Cell<Vec<u8>> = Cell::new(vec![1, 2]) }
+    /// assert_eq!(NOTES.take(), [1, 2]);
+    /// assert!(NOTES.take().is_empty());
+    /// ```
     #[track_caller]
     pub fn take(&'static self) -> T
     where
@@ -172,6 +220,16 @@ impl<T: 'static> LocalKey<Cell<T>> {
     ///
     /// # Panics
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::greenlet_local;
+    /// use std::cell::Cell;
+    ///
+    /// greenlet_local! { static USER: Cell<&'static str> = Cell::new("nobody") }
+    /// assert_eq!(USER.replace("ada"), "nobody");
+    /// assert_eq!(USER.get(), "ada");
+    /// ```
     #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
@@ -183,6 +241,15 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     ///
     /// # Panics
     /// If it is mutably borrowed. As [`with`](Self::with).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::greenlet_local;
+    /// use std::cell::RefCell;
+    ///
+    /// greenlet_local! { static PATH: RefCell<String> = RefCell::new("/".into()) }
+    /// assert_eq!(PATH.with_borrow(|path| path.len()), 1);
+    /// ```
     #[track_caller]
     pub fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         self.with(|cell| f(&cell.borrow()))
@@ -192,6 +259,17 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     ///
     /// # Panics
     /// If it is borrowed. As [`with`](Self::with).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{greenlet_local, spawn};
+    /// use std::cell::RefCell;
+    ///
+    /// greenlet_local! { static LOG: RefCell<Vec<u8>> = RefCell::default() }
+    /// let lines = || LOG.with_borrow_mut(|log| { log.push(1); log.len() });
+    /// assert_eq!((lines(), lines()), (1, 2));
+    /// assert_eq!(spawn(lines).join().unwrap(), 1); // its own
+    /// ```
     #[track_caller]
     pub fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
         self.with(|cell| f(&mut cell.borrow_mut()))
