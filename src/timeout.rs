@@ -141,6 +141,15 @@ pub struct Timeout {
 
 impl Timeout {
     /// A limit of this length.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Elapsed, Timeout, sleep};
+    /// use std::time::Duration;
+    ///
+    /// const LIMIT: Timeout = Timeout::new(Duration::from_millis(1));
+    /// assert_eq!(LIMIT.run(|| sleep(Duration::from_secs(60))), Err(Elapsed));
+    /// ```
     pub const fn new(limit: Duration) -> Timeout {
         Timeout::of(Some(limit))
     }
@@ -164,6 +173,15 @@ impl Timeout {
     }
 
     /// Its length, `None` if it has none.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::Timeout;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(Timeout::new(Duration::from_secs(5)).limit(), Some(Duration::from_secs(5)));
+    /// assert_eq!(Timeout::never().limit(), None);
+    /// ```
     pub const fn limit(&self) -> Option<Duration> {
         self.limit
     }
@@ -252,6 +270,18 @@ impl Timeout {
     /// Starts the clock from the beginning, whether it runs or not: what a limit on idle time does when something has happened.
     ///
     /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Timeout, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let idle = Timeout::new(Duration::from_millis(500));
+    /// idle.start();
+    /// idle.restart(); // pending already, and from the beginning now
+    /// assert!(idle.is_pending());
+    /// assert!(idle.run(|| sleep(Duration::from_millis(1))).is_ok());
+    /// ```
     pub fn restart(&self) {
         self.cancel();
         let hub = Hub::current();
@@ -281,6 +311,17 @@ impl Timeout {
     /// Does the clock run? Not before the start, after an expiry, and after [`cancel`](Self::cancel) and the end of [`run`](Self::run).
     ///
     /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::Timeout;
+    /// use std::time::Duration;
+    ///
+    /// let limit = Timeout::new(Duration::from_secs(60));
+    /// assert!(!limit.is_pending());
+    /// assert!(limit.run(|| limit.is_pending()).unwrap());
+    /// assert!(!limit.is_pending());
+    /// ```
     pub fn is_pending(&self) -> bool {
         self.clock.borrow().as_ref().is_some_and(|clock| Hub::current().is_armed(clock.timer))
     }

@@ -147,6 +147,17 @@ pub fn iwait<'a>(objects: &[&'a dyn Waitable]) -> Iwait<'a> {
 }
 
 /// See [`iwait`].
+///
+/// # Examples
+/// ```
+/// use greenloop::{event::Event, iwait, spawn};
+///
+/// let (never, event) = (Event::new(), Event::new());
+/// let mut coming = iwait(&[&never, &event]);
+/// spawn({ let event = event.clone(); move || event.set() });
+/// assert_eq!(coming.next(), Some(1));
+/// assert_eq!(coming.size_hint().1, Some(1)); // `never` is left
+/// ```
 #[must_use = "an iterator waits when it is asked for its next item"]
 pub struct Iwait<'a> {
     watch: Rc<Watch>,
@@ -157,6 +168,17 @@ pub struct Iwait<'a> {
 
 impl Iwait<'_> {
     /// Ends the iteration after this time, counted from now.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::Event, iwait};
+    /// use std::time::Duration;
+    ///
+    /// let (set, never) = (Event::new(), Event::new());
+    /// set.set();
+    /// let ready: Vec<_> = iwait(&[&set, &never]).timeout(Duration::from_millis(1)).collect();
+    /// assert_eq!(ready, [0]);
+    /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
         Iwait { deadline: Deadline::after(Some(timeout)), ..self }
     }
