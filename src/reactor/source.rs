@@ -9,6 +9,21 @@ use crate::hub::{Hub, Task};
 use crate::sys::driver::{Driver, Interest, Ready};
 
 /// What somebody wants to do with a descriptor.
+///
+/// # Examples
+/// ```
+/// use greenloop::io::{Direction, Watched};
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// ours.set_nonblocking(true)?;
+/// let watched = Watched::new(ours)?;
+/// greenloop::spawn(move || theirs.write_all(b"!"));
+/// let read = watched.with_io(Direction::Read, |mut io| io.read(&mut [0; 8]))?; // waits for the byte
+/// assert_eq!(read, 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Read from it, or accept.

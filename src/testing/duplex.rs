@@ -81,6 +81,21 @@ impl Pipe {
 /// **Switches**: `read` does while nothing is there, `write` while there is no room.
 ///
 /// **While unwinding** they give an error at once.
+///
+/// # Examples
+/// ```
+/// use greenloop::testing::duplex;
+/// use std::io::{ErrorKind, Read, Write};
+///
+/// let (mut here, mut there) = duplex(100);
+/// there.write_all(b"last words")?;
+/// drop(there);
+/// let mut heard = String::new();
+/// here.read_to_string(&mut heard)?;
+/// assert_eq!(heard, "last words");
+/// assert_eq!(here.write(b"?").unwrap_err().kind(), ErrorKind::BrokenPipe);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Duplex {
     reads: Rc<Pipe>,
     writes: Rc<Pipe>,
@@ -88,6 +103,23 @@ pub struct Duplex {
 
 impl Duplex {
     /// Says that nothing more will be written; reading goes on. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::testing::duplex;
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut client, mut server) = duplex(100);
+    /// client.write_all(b"question")?;
+    /// client.shutdown_write();
+    /// let mut text = String::new();
+    /// server.read_to_string(&mut text)?; // up to the end
+    /// server.write_all(b"answer")?;
+    /// drop(server);
+    /// client.read_to_string(&mut text)?;
+    /// assert_eq!(text, "questionanswer");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown_write(&self) {
         self.writes.end();
     }
