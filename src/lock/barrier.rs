@@ -60,6 +60,16 @@ enum State {
 }
 
 /// The barrier is broken: one that waited has given up, the action has panicked, or somebody has called `abort` or `reset`.
+///
+/// # Examples
+/// ```
+/// use greenloop::lock::{Barrier, BrokenBarrier};
+/// use std::time::Duration;
+///
+/// let barrier = Barrier::new(2);
+/// assert_eq!(barrier.wait_timeout(Duration::from_millis(1)), Err(BrokenBarrier)); // gives up
+/// assert_eq!(barrier.wait(), Err(BrokenBarrier)); // so nobody can pass any more
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the barrier is broken: one of its parties gave up waiting, or it was aborted or reset; reset makes it usable again"
@@ -86,11 +96,33 @@ pub struct BarrierWaitResult {
 
 impl BarrierWaitResult {
     /// Its number: from 0 to one less than the parties, another for each.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{join_all, lock::Barrier, spawn};
+    ///
+    /// let start = Barrier::new(3);
+    /// let parties = [(); 3].map(|()| spawn({ let start = start.clone(); move || start.wait().unwrap().index() }));
+    /// let mut indices: Vec<_> = join_all(parties).into_iter().map(Result::unwrap).collect();
+    /// indices.sort();
+    /// assert_eq!(indices, [0, 1, 2]);
+    /// ```
     pub fn index(&self) -> usize {
         self.index
     }
 
     /// Is it the one that came last and let the others go? One of them is.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::Barrier, spawn};
+    ///
+    /// let barrier = Barrier::new(2);
+    /// let first = spawn({ let barrier = barrier.clone(); move || barrier.wait().unwrap().is_leader() });
+    /// greenloop::yield_now();
+    /// assert!(barrier.wait().unwrap().is_leader()); // it came last
+    /// assert!(!first.join().unwrap());
+    /// ```
     pub fn is_leader(&self) -> bool {
         self.is_leader
     }
@@ -98,6 +130,14 @@ impl BarrierWaitResult {
 
 impl Barrier {
     /// A barrier for so many greenlets. With 0 or 1 nobody ever waits.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Barrier;
+    ///
+    /// let alone = Barrier::new(1);
+    /// assert!(alone.wait().unwrap().is_leader()); // nobody to wait for
+    /// ```
     pub fn new(parties: usize) -> Barrier {
         Barrier { inner: Rc::new(Inner { parties, action: None, pass: RefCell::new(Pass::new()) }) }
     }
@@ -133,6 +173,21 @@ impl Barrier {
     /// # Panics
     /// If it is the last and the action panics. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that
     /// could ever come.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::Barrier, spawn};
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// let (loaded, all_loaded) = (Rc::new(Cell::new(0)), Barrier::new(3));
+    /// for _ in 0..2 {
+    ///     let (loaded, all_loaded) = (loaded.clone(), all_loaded.clone());
+    ///     spawn(move || { loaded.set(loaded.get() + 1); all_loaded.wait().map(drop) });
+    /// }
+    /// all_loaded.wait()?;
+    /// assert_eq!(loaded.get(), 2);
+    /// # Ok::<(), greenloop::lock::BrokenBarrier>(())
+    /// ```
     #[track_caller]
     pub fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrier> {
         self.wait_until(None)
@@ -205,27 +260,74 @@ impl Barrier {
     /// Breaks the barrier: all that wait, and all that come before the next [`reset`](Self::reset), get an error.
     ///
     /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::{Barrier, BrokenBarrier}, spawn, yield_now};
+    ///
+    /// let barrier = Barrier::new(2);
+    /// let waiter = spawn({ let barrier = barrier.clone(); move || barrier.wait() });
+    /// yield_now();
+    /// barrier.abort(); // nobody else will come
+    /// assert_eq!(waiter.join().unwrap(), Err(BrokenBarrier));
+    /// assert_eq!(barrier.wait(), Err(BrokenBarrier));
+    /// ```
     pub fn abort(&self) {
         self.pass().end(State::Broken);
     }
 
     /// Makes the barrier as it was at first; those that wait get an error. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Barrier;
+    ///
+    /// let barrier = Barrier::new(1);
+    /// barrier.abort();
+    /// assert!(barrier.wait().is_err());
+    /// barrier.reset();
+    /// assert!(barrier.wait().is_ok());
+    /// ```
     pub fn reset(&self) {
         let pass = self.inner.pass.replace(Pass::new());
         pass.end(State::Broken);
     }
 
     /// Is it broken?
+    ///
+    /// # Examples
+    /// ```
+    /// let barrier = greenloop::lock::Barrier::new(2);
+    /// assert!(!barrier.is_broken());
+    /// barrier.abort();
+    /// assert!(barrier.is_broken());
+    /// ```
     pub fn is_broken(&self) -> bool {
         self.pass().state.get() == State::Broken
     }
 
     /// How many must come.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(greenloop::lock::Barrier::new(3).parties(), 3);
+    /// ```
     pub fn parties(&self) -> usize {
         self.inner.parties
     }
 
     /// How many have come and wait for the others.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::Barrier, spawn, yield_now};
+    ///
+    /// let barrier = Barrier::new(2);
+    /// spawn({ let barrier = barrier.clone(); move || barrier.wait() });
+    /// assert_eq!(barrier.waiting(), 0); // it has not run yet
+    /// yield_now();
+    /// assert_eq!(barrier.waiting(), 1);
+    /// ```
     pub fn waiting(&self) -> usize {
         let pass = self.pass();
         if pass.state.get() == State::Waiting { pass.arrived.get() } else { 0 }

@@ -36,6 +36,18 @@ pub struct BoundedSemaphore {
 
 impl BoundedSemaphore {
     /// A semaphore with so many permits, and never more.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::BoundedSemaphore, spawn};
+    ///
+    /// let slots = BoundedSemaphore::new(2);
+    /// let slot = slots.acquire_permit();
+    /// assert_eq!(slots.available(), 1);
+    /// drop(slot);
+    /// let careless = spawn(move || slots.release()); // that would make three
+    /// assert!(careless.join().unwrap_err().to_string().contains("each release must follow an acquire of its own"));
+    /// ```
     pub fn new(permits: usize) -> BoundedSemaphore {
         BoundedSemaphore { semaphore: Semaphore::with_limit(permits, permits) }
     }

@@ -53,6 +53,19 @@ pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
     /// Has it ended without what was waited for, because the time ran out?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::{Condvar, Mutex}, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let (mutex, changed) = (Mutex::new(()), Condvar::new());
+    /// spawn({ let changed = changed.clone(); move || changed.notify_one() });
+    /// let (guard, result) = changed.wait_timeout(mutex.lock(), Duration::from_secs(60));
+    /// assert!(!result.timed_out());
+    /// let (_guard, result) = changed.wait_timeout(guard, Duration::from_millis(1));
+    /// assert!(result.timed_out()); // nobody notifies any more
+    /// ```
     pub fn timed_out(&self) -> bool {
         self.0
     }
@@ -60,6 +73,15 @@ impl WaitTimeoutResult {
 
 impl Condvar {
     /// A condition that nobody waits for.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::{Condvar, Mutex};
+    ///
+    /// let (mutex, changed) = (Mutex::new(1), Condvar::new());
+    /// changed.notify_all(); // lost, as nobody waits
+    /// assert_eq!(*changed.wait_while(mutex.lock(), |number| *number == 0), 1); // does not wait either
+    /// ```
     pub fn new() -> Condvar {
         Condvar { waiters: Rc::new(WaitList::new()) }
     }
@@ -72,6 +94,23 @@ impl Condvar {
     ///
     /// # Panics
     /// While unwinding. On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever notify it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::{Condvar, Mutex}, spawn};
+    /// use std::rc::Rc;
+    ///
+    /// let (ready, changed) = (Rc::new(Mutex::new(false)), Condvar::new());
+    /// spawn({
+    ///     let (ready, changed) = (ready.clone(), changed.clone());
+    ///     move || { *ready.lock() = true; changed.notify_one() }
+    /// });
+    /// let mut guard = ready.lock();
+    /// while !*guard {
+    ///     guard = changed.wait(guard); // unlocked meanwhile
+    /// }
+    /// assert!(*guard);
+    /// ```
     #[track_caller]
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let (guard, woken) = self.wait_until(guard, Deadline::NEVER);
@@ -89,6 +128,19 @@ impl Condvar {
     ///
     /// # Panics
     /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::{Condvar, Mutex}, spawn};
+    /// use std::rc::Rc;
+    ///
+    /// let (left, changed) = (Rc::new(Mutex::new(3)), Condvar::new());
+    /// for _ in 0..3 {
+    ///     let (left, changed) = (left.clone(), changed.clone());
+    ///     spawn(move || { *left.lock() -= 1; changed.notify_one() });
+    /// }
+    /// assert_eq!(*changed.wait_while(left.lock(), |left| *left > 0), 0);
+    /// ```
     #[track_caller]
     pub fn wait_while<'a, T, F>(&self, mut guard: MutexGuard<'a, T>, mut condition: F) -> MutexGuard<'a, T>
     where
@@ -133,6 +185,19 @@ impl Condvar {
     /// **Switches**: if it waits.
     ///
     /// **While unwinding** it returns at once, as if the time had run out.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (jobs, changed) = (Mutex::new(vec!["a job"]), Condvar::new());
+    /// let limit = Duration::from_millis(1);
+    /// let (mut guard, result) = changed.wait_timeout_while(jobs.lock(), limit, |jobs| jobs.is_empty());
+    /// assert_eq!((guard.pop(), result.timed_out()), (Some("a job"), false));
+    /// let (_, result) = changed.wait_timeout_while(guard, limit, |jobs| jobs.is_empty());
+    /// assert!(result.timed_out());
+    /// ```
     #[track_caller]
     pub fn wait_timeout_while<'a, T, F>(
         &self,
@@ -175,11 +240,43 @@ impl Condvar {
     }
 
     /// Wakes the one that has waited longest, if anybody waits. **Switches**: no; that one runs later.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::{Condvar, Mutex}, spawn, yield_now};
+    /// use std::rc::Rc;
+    ///
+    /// let (mutex, changed) = (Rc::new(Mutex::new(())), Condvar::new());
+    /// let waiting = [(); 2].map(|()| spawn({
+    ///     let (mutex, changed) = (mutex.clone(), changed.clone());
+    ///     move || drop(changed.wait(mutex.lock()))
+    /// }));
+    /// yield_now(); // both wait
+    /// changed.notify_one();
+    /// waiting[0].wait();
+    /// assert!(!waiting[1].is_finished());
+    /// # waiting[1].kill();
+    /// ```
     pub fn notify_one(&self) {
         self.waiters.wake_one();
     }
 
     /// Wakes all that wait. **Switches**: no; they run later, one after the other, as they get the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{join_all, lock::{Condvar, Mutex}, spawn, yield_now};
+    /// use std::rc::Rc;
+    ///
+    /// let (mutex, changed) = (Rc::new(Mutex::new(())), Condvar::new());
+    /// let waiting = [(); 3].map(|()| spawn({
+    ///     let (mutex, changed) = (mutex.clone(), changed.clone());
+    ///     move || drop(changed.wait(mutex.lock()))
+    /// }));
+    /// yield_now(); // all wait
+    /// changed.notify_all();
+    /// assert!(join_all(waiting).iter().all(Result::is_ok));
+    /// ```
     pub fn notify_all(&self) {
         self.waiters.wake_all();
     }

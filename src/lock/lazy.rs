@@ -24,6 +24,17 @@ pub struct Lazy<T, F = fn() -> T> {
 
 impl<T, F: Fn() -> T> Lazy<T, F> {
     /// A value that `make` makes when it is first used.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Lazy;
+    /// use std::cell::Cell;
+    ///
+    /// let calls = Cell::new(0);
+    /// let config = Lazy::new(|| { calls.set(calls.get() + 1); "config" });
+    /// assert_eq!(calls.get(), 0); // not before it is used
+    /// assert_eq!((*config, *config, calls.get()), ("config", "config", 1));
+    /// ```
     pub const fn new(make: F) -> Lazy<T, F> {
         Lazy { cell: OnceCell::new(), make }
     }
@@ -36,6 +47,14 @@ impl<T, F: Fn() -> T> Lazy<T, F> {
     ///
     /// # Panics
     /// As [`OnceCell::get_or_init`].
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Lazy;
+    ///
+    /// let table = Lazy::new(|| (0..4).map(|n| n * n).collect::<Vec<_>>());
+    /// assert_eq!(Lazy::force(&table), &[0, 1, 4, 9]);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn force(this: &Lazy<T, F>) -> &T {
@@ -43,6 +62,16 @@ impl<T, F: Fn() -> T> Lazy<T, F> {
     }
 
     /// The value, if it was made already. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Lazy;
+    ///
+    /// let answer = Lazy::new(|| 42);
+    /// assert_eq!(Lazy::get(&answer), None);
+    /// Lazy::force(&answer);
+    /// assert_eq!(Lazy::get(&answer), Some(&42));
+    /// ```
     #[inline]
     pub fn get(this: &Lazy<T, F>) -> Option<&T> {
         this.cell.get()

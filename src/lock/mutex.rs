@@ -46,11 +46,27 @@ pub struct Mutex<T: ?Sized> {
 
 impl<T> Mutex<T> {
     /// A mutex that nobody holds.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Mutex;
+    ///
+    /// thread_local! { static HITS: Mutex<u32> = const { Mutex::new(0) } }
+    /// HITS.with(|hits| *hits.lock() += 1);
+    /// assert_eq!(HITS.with(|hits| *hits.lock()), 1);
+    /// ```
     pub const fn new(data: T) -> Mutex<T> {
         Mutex { raw: RawLock::new(), data: RefCell::new(data) }
     }
 
     /// The data, when nobody can hold it any more. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let names = greenloop::lock::Mutex::new(vec!["ada"]);
+    /// names.lock().push("eve");
+    /// assert_eq!(names.into_inner(), ["ada", "eve"]);
+    /// ```
     pub fn into_inner(self) -> T {
         self.data.into_inner()
     }
@@ -135,11 +151,27 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Is it held by anybody?
+    ///
+    /// # Examples
+    /// ```
+    /// let mutex = greenloop::lock::Mutex::new(());
+    /// let guard = mutex.lock();
+    /// assert!(mutex.is_locked());
+    /// drop(guard);
+    /// assert!(!mutex.is_locked());
+    /// ```
     pub fn is_locked(&self) -> bool {
         self.raw.holder().is_some()
     }
 
     /// The data; that `self` is exclusive shows that nobody holds it. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut count = greenloop::lock::Mutex::new(1);
+    /// *count.get_mut() += 1; // no lock is needed
+    /// assert_eq!(*count.lock(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.data.get_mut()
     }
@@ -151,6 +183,19 @@ impl<T: ?Sized> Mutex<T> {
 }
 
 /// A locked [`Mutex`]; dropping it unlocks it. It may be held over anything that switches.
+///
+/// # Examples
+/// ```
+/// use greenloop::lock::{Mutex, MutexGuard};
+///
+/// fn add_to(mut total: MutexGuard<'_, u32>, n: u32) {
+///     *total += n;
+/// } // unlocks
+///
+/// let total = Mutex::new(1);
+/// add_to(total.lock(), 2);
+/// assert_eq!(total.try_lock().as_deref(), Some(&3));
+/// ```
 #[must_use = "if it is not kept the mutex is unlocked at once"]
 pub struct MutexGuard<'a, T: ?Sized> {
     // Before `held`: see the module's head.

@@ -39,17 +39,41 @@ pub struct OnceCell<T> {
 
 impl<T> OnceCell<T> {
     /// An empty cell.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::OnceCell;
+    ///
+    /// thread_local! { static NAME: OnceCell<String> = const { OnceCell::new() } }
+    /// let length = || NAME.with(|name| name.get_or_init(|| "hub".into()).len());
+    /// assert_eq!(length(), 3);
+    /// ```
     pub const fn new() -> OnceCell<T> {
         OnceCell { value: StdOnceCell::new(), maker: Cell::new(None), waiters: WaitList::new() }
     }
 
     /// The value, if there is one. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let cell = greenloop::lock::OnceCell::new();
+    /// assert_eq!(cell.get(), None);
+    /// cell.set(1).unwrap();
+    /// assert_eq!(cell.get(), Some(&1));
+    /// ```
     #[inline]
     pub fn get(&self) -> Option<&T> {
         self.value.get()
     }
 
     /// The value, if there is one. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut cell = greenloop::lock::OnceCell::from(1);
+    /// *cell.get_mut().unwrap() += 1;
+    /// assert_eq!(cell.get(), Some(&2));
+    /// ```
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut()
     }
@@ -152,11 +176,25 @@ impl<T> OnceCell<T> {
     }
 
     /// Takes the value out; the cell is empty again. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut token = greenloop::lock::OnceCell::from("old");
+    /// assert_eq!((token.take(), token.take()), (Some("old"), None));
+    /// assert_eq!(token.get_or_init(|| "new"), &"new"); // it can be filled again
+    /// ```
     pub fn take(&mut self) -> Option<T> {
         self.value.take()
     }
 
     /// The value, if there was one. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let cell = greenloop::lock::OnceCell::new();
+    /// cell.get_or_init(|| String::from("made"));
+    /// assert_eq!(cell.into_inner().as_deref(), Some("made"));
+    /// ```
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
     }

@@ -38,11 +38,31 @@ pub struct ReentrantMutex<T: ?Sized> {
 
 impl<T> ReentrantMutex<T> {
     /// A mutex that nobody holds.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::ReentrantMutex;
+    /// use std::cell::RefCell;
+    ///
+    /// thread_local! { static LOG: ReentrantMutex<RefCell<Vec<u8>>> = const { ReentrantMutex::new(RefCell::new(Vec::new())) } }
+    /// LOG.with(|log| log.lock().borrow_mut().push(1));
+    /// assert_eq!(LOG.with(|log| log.lock().borrow().len()), 1);
+    /// ```
     pub const fn new(data: T) -> ReentrantMutex<T> {
         ReentrantMutex { raw: RawLock::new(), depth: Cell::new(0), data }
     }
 
     /// The data, when nobody can hold it any more. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::ReentrantMutex;
+    /// use std::cell::Cell;
+    ///
+    /// let count = ReentrantMutex::new(Cell::new(0));
+    /// count.lock().set(1);
+    /// assert_eq!(count.into_inner().get(), 1);
+    /// ```
     pub fn into_inner(self) -> T {
         self.data
     }
@@ -80,6 +100,16 @@ impl<T: ?Sized> ReentrantMutex<T> {
     }
 
     /// Locks it if this greenlet holds it, or if nobody holds it or is about to. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::ReentrantMutex, scope};
+    ///
+    /// let mutex = ReentrantMutex::new(());
+    /// let _guard = mutex.lock();
+    /// assert!(mutex.try_lock().is_some()); // it is ours
+    /// scope(|s| assert!(!s.spawn(|| mutex.try_lock().is_some()).join().unwrap()));
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> Option<ReentrantMutexGuard<'_, T>> {
         (self.is_held_by_current() || self.raw.try_acquire()).then(|| self.guard())
@@ -94,6 +124,17 @@ impl<T: ?Sized> ReentrantMutex<T> {
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
     /// that could ever unlock it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::ReentrantMutex, scope};
+    /// use std::time::Duration;
+    ///
+    /// let (mutex, limit) = (ReentrantMutex::new(()), Duration::from_millis(1));
+    /// let _guard = mutex.lock();
+    /// assert!(mutex.lock_timeout(limit).is_some()); // does not wait
+    /// scope(|s| assert!(!s.spawn(|| mutex.lock_timeout(limit).is_some()).join().unwrap()));
+    /// ```
     #[track_caller]
     pub fn lock_timeout(&self, timeout: Duration) -> Option<ReentrantMutexGuard<'_, T>> {
         self.try_lock()
@@ -101,17 +142,44 @@ impl<T: ?Sized> ReentrantMutex<T> {
     }
 
     /// Is it held by the greenlet that asks?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::ReentrantMutex, scope};
+    ///
+    /// let mutex = ReentrantMutex::new(());
+    /// let _guard = mutex.lock();
+    /// assert!(mutex.is_held_by_current());
+    /// scope(|s| assert!(!s.spawn(|| mutex.is_held_by_current()).join().unwrap()));
+    /// ```
     #[inline]
     pub fn is_held_by_current(&self) -> bool {
         self.raw.holder() == Some(Hub::current().running_id())
     }
 
     /// Is it held by anybody?
+    ///
+    /// # Examples
+    /// ```
+    /// let mutex = greenloop::lock::ReentrantMutex::new(());
+    /// let (outer, inner) = (mutex.lock(), mutex.lock());
+    /// drop(outer);
+    /// assert!(mutex.is_locked()); // `inner` is left
+    /// drop(inner);
+    /// assert!(!mutex.is_locked());
+    /// ```
     pub fn is_locked(&self) -> bool {
         self.raw.holder().is_some()
     }
 
     /// The data; that `self` is exclusive shows that nobody holds it. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut mutex = greenloop::lock::ReentrantMutex::new(vec![1]);
+    /// mutex.get_mut().push(2); // no cell is needed, as nobody holds it
+    /// assert_eq!(mutex.lock().len(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.data
     }
@@ -128,6 +196,19 @@ impl<T: ?Sized> ReentrantMutex<T> {
 /// # Panics
 /// Dropping it in another greenlet than the one that has locked the mutex panics, as the mutex belongs to that one. The lock
 /// is undone nevertheless, since nobody else could. While a panic or a kill unwinds there is no panic.
+///
+/// # Examples
+/// ```
+/// use greenloop::lock::{ReentrantMutex, ReentrantMutexGuard};
+/// use std::cell::Cell;
+///
+/// let count = ReentrantMutex::new(Cell::new(0));
+/// let add = |guard: ReentrantMutexGuard<'_, Cell<u32>>| guard.set(guard.get() + 1);
+/// let outer = count.lock();
+/// add(count.lock());
+/// assert_eq!(outer.get(), 1);
+/// assert!(count.is_held_by_current()); // by `outer`
+/// ```
 #[must_use = "if it is not kept the mutex is unlocked at once"]
 pub struct ReentrantMutexGuard<'a, T: ?Sized> {
     mutex: &'a ReentrantMutex<T>,

@@ -42,11 +42,27 @@ pub struct RwLock<T: ?Sized> {
 
 impl<T> RwLock<T> {
     /// A lock with nobody inside.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::RwLock;
+    ///
+    /// thread_local! { static LIMIT: RwLock<u32> = const { RwLock::new(10) } }
+    /// LIMIT.with(|limit| *limit.write() = 20);
+    /// assert_eq!(LIMIT.with(|limit| *limit.read()), 20);
+    /// ```
     pub const fn new(data: T) -> RwLock<T> {
         RwLock { raw: RawRwLock::new(), data: RefCell::new(data) }
     }
 
     /// The data, when nobody can be inside any more. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let routes = greenloop::lock::RwLock::new(vec!["/"]);
+    /// routes.write().push("/about");
+    /// assert_eq!(routes.into_inner(), ["/", "/about"]);
+    /// ```
     pub fn into_inner(self) -> T {
         self.data.into_inner()
     }
@@ -80,6 +96,16 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Lets this greenlet read if none writes or waits to. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = greenloop::lock::RwLock::new(1);
+    /// let reader = lock.read();
+    /// assert_eq!(lock.try_read().as_deref(), Some(&1));
+    /// drop(reader);
+    /// let _writer = lock.write();
+    /// assert!(lock.try_read().is_none());
+    /// ```
     #[inline]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         self.raw.try_enter(Role::Reader).then(|| self.read_guard())
@@ -94,6 +120,17 @@ impl<T: ?Sized> RwLock<T> {
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
     /// that could ever let it in.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::RwLock;
+    /// use std::time::Duration;
+    ///
+    /// let (lock, limit) = (RwLock::new(1), Duration::from_millis(1));
+    /// assert_eq!(lock.read_timeout(limit).as_deref(), Some(&1));
+    /// let _writer = lock.write();
+    /// assert!(lock.read_timeout(limit).is_none());
+    /// ```
     #[track_caller]
     pub fn read_timeout(&self, timeout: Duration) -> Option<RwLockReadGuard<'_, T>> {
         self.enter_timeout(Role::Reader, timeout).then(|| self.read_guard())
@@ -125,6 +162,16 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Lets this greenlet write if nobody is inside or about to be. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = greenloop::lock::RwLock::new(1);
+    /// let reader = lock.read();
+    /// assert!(lock.try_write().is_none());
+    /// drop(reader);
+    /// *lock.try_write().unwrap() += 1;
+    /// assert_eq!(*lock.read(), 2);
+    /// ```
     #[inline]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         self.raw.try_enter(Role::Writer).then(|| self.write_guard())
@@ -139,12 +186,31 @@ impl<T: ?Sized> RwLock<T> {
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
     /// that could ever let it in.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::RwLock;
+    /// use std::time::Duration;
+    ///
+    /// let (lock, limit) = (RwLock::new(1), Duration::from_millis(1));
+    /// let reader = lock.read();
+    /// assert!(lock.write_timeout(limit).is_none());
+    /// drop(reader);
+    /// assert!(lock.write_timeout(limit).is_some());
+    /// ```
     #[track_caller]
     pub fn write_timeout(&self, timeout: Duration) -> Option<RwLockWriteGuard<'_, T>> {
         self.enter_timeout(Role::Writer, timeout).then(|| self.write_guard())
     }
 
     /// The data; that `self` is exclusive shows that nobody is inside. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut lock = greenloop::lock::RwLock::new(1);
+    /// *lock.get_mut() += 1; // no lock is needed
+    /// assert_eq!(*lock.read(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.data.get_mut()
     }
@@ -177,6 +243,20 @@ impl Drop for Inside<'_> {
 }
 
 /// The right to read the data of a [`RwLock`]. It may be held over anything that switches.
+///
+/// # Examples
+/// ```
+/// use greenloop::lock::{RwLock, RwLockReadGuard};
+///
+/// fn longest<'a>(names: &'a RwLockReadGuard<'_, Vec<&'static str>>) -> Option<&'a &'static str> {
+///     names.iter().max_by_key(|name| name.len())
+/// }
+///
+/// let names = RwLock::new(vec!["ada", "grace"]);
+/// let guard = names.read();
+/// greenloop::yield_now(); // others may read meanwhile
+/// assert_eq!(longest(&guard), Some(&"grace"));
+/// ```
 #[must_use = "if it is not kept the lock is left at once"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     // The borrow ends before the lock is left: fields are dropped in their order.
@@ -185,6 +265,19 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 }
 
 /// The right to write the data of a [`RwLock`]. It may be held over anything that switches.
+///
+/// # Examples
+/// ```
+/// use greenloop::lock::{RwLock, RwLockWriteGuard};
+///
+/// fn forget_all(mut names: RwLockWriteGuard<'_, Vec<&str>>) {
+///     names.clear();
+/// } // lets others in
+///
+/// let names = RwLock::new(vec!["ada", "grace"]);
+/// forget_all(names.write());
+/// assert!(names.read().is_empty());
+/// ```
 #[must_use = "if it is not kept the lock is left at once"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     // As in `RwLockReadGuard`.

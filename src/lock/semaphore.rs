@@ -46,6 +46,15 @@ struct Inner {
 
 impl Semaphore {
     /// A semaphore with so many permits.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Semaphore;
+    ///
+    /// let permits = Semaphore::new(2);
+    /// assert!(permits.try_acquire() && permits.clone().try_acquire()); // clones are the same semaphore
+    /// assert!(!permits.try_acquire());
+    /// ```
     pub fn new(permits: usize) -> Semaphore {
         Semaphore::with_limit(permits, usize::MAX)
     }
@@ -60,6 +69,13 @@ impl Semaphore {
     }
 
     /// How many permits can be had now.
+    ///
+    /// # Examples
+    /// ```
+    /// let permits = greenloop::lock::Semaphore::new(2);
+    /// permits.acquire();
+    /// assert_eq!(permits.available(), 1);
+    /// ```
     pub fn available(&self) -> usize {
         self.inner.permits.get()
     }
@@ -105,6 +121,15 @@ impl Semaphore {
     }
 
     /// Takes a permit if there is one. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let permits = greenloop::lock::Semaphore::new(1);
+    /// assert!(permits.try_acquire());
+    /// assert!(!permits.try_acquire());
+    /// permits.release();
+    /// assert!(permits.try_acquire());
+    /// ```
     pub fn try_acquire(&self) -> bool {
         let permits = self.inner.permits.get();
         self.inner.permits.set(permits.saturating_sub(1));
@@ -140,12 +165,35 @@ impl Semaphore {
     /// **Switches**: if there is no permit.
     ///
     /// **While unwinding** it returns `None` at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Semaphore;
+    /// use std::time::Duration;
+    ///
+    /// let (slots, limit) = (Semaphore::new(1), Duration::from_millis(1));
+    /// let slot = slots.acquire_permit_timeout(limit);
+    /// assert!(slot.is_some() && slots.acquire_permit_timeout(limit).is_none());
+    /// drop(slot);
+    /// assert!(slots.acquire_permit_timeout(limit).is_some());
+    /// ```
     #[track_caller]
     pub fn acquire_permit_timeout(&self, timeout: Duration) -> Option<Permit> {
         self.acquire_timeout(timeout).then(|| self.permit())
     }
 
     /// Takes a permit if there is one; dropping it gives it back. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::lock::Semaphore;
+    ///
+    /// let slots = Semaphore::new(1);
+    /// let serve = || slots.try_acquire_permit().map_or("busy", |_slot| "served");
+    /// assert_eq!((serve(), serve()), ("served", "served")); // given back each time
+    /// let _slot = slots.acquire_permit();
+    /// assert_eq!(serve(), "busy");
+    /// ```
     pub fn try_acquire_permit(&self) -> Option<Permit> {
         self.try_acquire().then(|| self.permit())
     }
@@ -204,6 +252,18 @@ impl Semaphore {
     /// # Panics
     /// If it is that of a [`BoundedSemaphore`](super::BoundedSemaphore) which has all its permits, or if there are
     /// `usize::MAX`.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{lock::Semaphore, spawn};
+    ///
+    /// let ready = Semaphore::new(0);
+    /// let waiter = spawn({ let ready = ready.clone(); move || ready.acquire() });
+    /// ready.release();
+    /// assert!(waiter.join().unwrap());
+    /// ready.release(); // beyond the initial count
+    /// assert_eq!(ready.available(), 1);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn release(&self) {
