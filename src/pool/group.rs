@@ -36,26 +36,70 @@ pub struct Group {
 
 impl Group {
     /// A group of nobody.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Group, spawn};
+    ///
+    /// let group = Group::new();
+    /// group.clone().spawn(|| ());
+    /// assert_eq!(group.len(), 1); // clones are the same group
+    /// ```
     pub fn new() -> Group {
         Group::default()
     }
 
     /// How many run, or wait for their first turn.
+    ///
+    /// # Examples
+    /// ```
+    /// let group = greenloop::pool::Group::new();
+    /// (0..3).for_each(|n| drop(group.spawn(move || n)));
+    /// assert_eq!(group.len(), 3);
+    /// group.join();
+    /// assert_eq!(group.len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
     /// Is nobody in it?
+    ///
+    /// # Examples
+    /// ```
+    /// let group = greenloop::pool::Group::new();
+    /// let g = group.spawn(|| ());
+    /// assert!(!group.is_empty());
+    /// g.wait(); // it leaves by itself
+    /// assert!(group.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Is this greenlet in it?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Group, spawn};
+    ///
+    /// let group = Group::new();
+    /// let (member, stranger) = (group.spawn(|| ()), spawn(|| ()));
+    /// assert!(group.contains(&member) && !group.contains(&stranger));
+    /// ```
     pub fn contains(&self, member: impl AsRef<Handle>) -> bool {
         self.members.contains(member.as_ref())
     }
 
     /// Those that are in it now, in the order in which they were spawned.
+    ///
+    /// # Examples
+    /// ```
+    /// let group = greenloop::pool::Group::new();
+    /// let spawned = [(); 3].map(|()| group.spawn(|| ()).id());
+    /// let members: Vec<_> = group.iter().map(|member| member.id()).collect();
+    /// assert_eq!(members, spawned);
+    /// ```
     pub fn iter(&self) -> std::vec::IntoIter<Handle> {
         self.members.all().into_iter()
     }
@@ -128,6 +172,17 @@ impl Group {
     /// # Panics
     /// If no stack can be had. In a full pool: on a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that
     /// could ever free a slot; while unwinding, always; if the pool is of size 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Pool, yield_now};
+    ///
+    /// let pool = Pool::new(1);
+    /// let first = pool.spawn(|| { yield_now(); 1 });
+    /// let second = pool.spawn(|| 2); // waits for the slot
+    /// assert!(first.is_finished());
+    /// assert_eq!(second.join().unwrap(), 2);
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> Greenlet<T>
     where
@@ -305,6 +360,18 @@ impl Group {
     /// **Switches**: unless the group is empty.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::Event, pool::Group};
+    /// use std::time::Duration;
+    ///
+    /// let (group, stop) = (Group::new(), Event::new());
+    /// group.spawn({ let stop = stop.clone(); move || stop.wait() });
+    /// assert!(!group.join_timeout(Duration::from_millis(1)));
+    /// stop.set();
+    /// assert!(group.join_timeout(Duration::from_secs(60)));
+    /// ```
     #[track_caller]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
         self.join_until(Deadline::after(Some(timeout)))
@@ -372,6 +439,19 @@ impl Group {
     /// **Switches**: unless the group is empty.
     ///
     /// **While unwinding** it asks for their ends and returns `false` at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::Event, pool::Group, shield, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let (group, stored) = (Group::new(), Event::new());
+    /// group.spawn({ let stored = stored.clone(); move || shield(|| stored.wait()) });
+    /// yield_now();
+    /// assert!(!group.kill_timeout(Duration::from_millis(1))); // its shield holds the kill back
+    /// stored.set();
+    /// assert!(group.kill_timeout(Duration::from_secs(60)));
+    /// ```
     #[track_caller]
     pub fn kill_timeout(&self, timeout: Duration) -> bool {
         self.kill_until(Deadline::after(Some(timeout)))
@@ -380,6 +460,19 @@ impl Group {
     /// Asks for the end of everybody in the group, and returns at once; see [`Handle::kill_nowait`].
     ///
     /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Group, sleep, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let group = Group::new();
+    /// let long = group.spawn(|| sleep(Duration::from_secs(60)));
+    /// yield_now();
+    /// group.kill_nowait();
+    /// assert_eq!(group.len(), 1); // it has not died yet
+    /// assert!(long.join().unwrap_err().is_killed());
+    /// ```
     pub fn kill_nowait(&self) {
         self.members.kill_others();
     }

@@ -307,6 +307,16 @@ impl<T> fmt::Debug for Imap<T> {
 ///
 /// If the function panicked for an item, `next` panics with the same payload when it comes to it, and the iteration can
 /// be continued; if the input itself panicked, that comes last.
+///
+/// # Examples
+/// ```
+/// use greenloop::pool::Pool;
+///
+/// let halves = Pool::new(2).imap_unordered([2, 4, 0], |n| 8_u32.checked_div(n));
+/// let mut found: Vec<_> = halves.flatten().collect(); // failures are values
+/// found.sort();
+/// assert_eq!(found, [2, 4]);
+/// ```
 pub struct ImapUnordered<T> {
     feed: Feed<T>,
 }

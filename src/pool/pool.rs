@@ -54,6 +54,22 @@ impl<F> fmt::Debug for PoolFull<F> {
 impl Pool {
     /// A pool in which at most `size` greenlets run at a time. In one of size 0 none ever does: it is full for those that ask or
     /// wait for a limited time, and the calls that would wait for ever panic.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Pool, yield_now};
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// let (pool, running) = (Pool::new(2), Rc::new(Cell::new(0)));
+    /// let most = pool.map(0..10, move |_| {
+    ///     running.set(running.get() + 1);
+    ///     let now = running.get();
+    ///     yield_now();
+    ///     running.set(running.get() - 1);
+    ///     now
+    /// });
+    /// assert_eq!(most.into_iter().max(), Some(2));
+    /// ```
     pub fn new(size: usize) -> Pool {
         Pool { group: Group { members: Members::new(Some(size)) } }
     }
@@ -66,16 +82,44 @@ impl Pool {
     }
 
     /// How many greenlets may run at a time.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::pool::Pool;
+    ///
+    /// let pool = Pool::new(3);
+    /// pool.spawn(|| ());
+    /// assert_eq!((pool.size(), pool.len()), (3, 1));
+    /// ```
     pub fn size(&self) -> usize {
         self.slots().size
     }
 
     /// How many more could be spawned without waiting.
+    ///
+    /// # Examples
+    /// ```
+    /// let pool = greenloop::pool::Pool::new(3);
+    /// let g = pool.spawn(|| ());
+    /// assert_eq!(pool.free_count(), 2);
+    /// g.wait();
+    /// assert_eq!(pool.free_count(), 3);
+    /// ```
     pub fn free_count(&self) -> usize {
         self.slots().free.available()
     }
 
     /// Is there no free slot?
+    ///
+    /// # Examples
+    /// ```
+    /// let pool = greenloop::pool::Pool::new(1);
+    /// assert!(!pool.is_full());
+    /// pool.spawn(|| ());
+    /// assert!(pool.is_full());
+    /// pool.join();
+    /// assert!(!pool.is_full());
+    /// ```
     pub fn is_full(&self) -> bool {
         self.members.is_full()
     }
@@ -87,6 +131,16 @@ impl Pool {
     ///
     /// # Panics
     /// If no stack can be had.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::pool::{Pool, PoolFull};
+    ///
+    /// let pool = Pool::new(1);
+    /// let served = pool.try_spawn(|| "served").unwrap();
+    /// assert!(matches!(pool.try_spawn(|| "busy"), Err(PoolFull(_))));
+    /// assert_eq!(served.join().unwrap(), "served");
+    /// ```
     #[track_caller]
     pub fn try_spawn<F, T>(&self, f: F) -> Result<Greenlet<T>, PoolFull<F>>
     where
@@ -107,6 +161,18 @@ impl Pool {
     ///
     /// # Panics
     /// If no stack can be had.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Pool, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new(1);
+    /// let long = pool.spawn(|| sleep(Duration::from_secs(60)));
+    /// assert!(pool.spawn_timeout(|| 1, Duration::from_millis(1)).is_err());
+    /// long.kill_nowait();
+    /// assert_eq!(pool.spawn_timeout(|| 2, Duration::from_secs(60)).unwrap().join().unwrap(), 2);
+    /// ```
     #[track_caller]
     pub fn spawn_timeout<F, T>(&self, f: F, timeout: Duration) -> Result<Greenlet<T>, PoolFull<F>>
     where
@@ -137,6 +203,17 @@ impl Pool {
     ///
     /// # Panics
     /// If it is the root of the thread.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::{Pool, PoolFull}, spawn};
+    ///
+    /// let pool = Pool::new(1);
+    /// let (one, other) = (spawn(|| 1), spawn(|| 2));
+    /// assert!(pool.try_add(&one).is_ok());
+    /// let Err(PoolFull(refused)) = pool.try_add(&other) else { panic!("there is no slot") };
+    /// assert_eq!(refused.id(), other.id()); // it runs, but outside
+    /// ```
     #[track_caller]
     pub fn try_add<H: AsRef<Handle>>(&self, member: H) -> Result<(), PoolFull<H>> {
         match self.add_within(member.as_ref(), Patience::None) {
@@ -156,6 +233,19 @@ impl Pool {
     ///
     /// # Panics
     /// If it is the root of the thread.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Pool, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let (pool, minute) = (Pool::new(1), Duration::from_secs(60));
+    /// let (first, second) = (pool.spawn(move || sleep(minute)), spawn(move || sleep(minute)));
+    /// assert!(pool.add_timeout(&second, Duration::from_millis(1)).is_err());
+    /// first.kill_nowait();
+    /// assert!(pool.add_timeout(&second, minute).is_ok());
+    /// assert!(pool.contains(&second));
+    /// ```
     #[track_caller]
     pub fn add_timeout<H: AsRef<Handle>>(&self, member: H, timeout: Duration) -> Result<(), PoolFull<H>> {
         match self.add_within(member.as_ref(), Patience::For(timeout)) {
