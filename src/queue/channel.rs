@@ -59,26 +59,63 @@ struct Inner<T> {
 
 impl<T> Channel<T> {
     /// A channel.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::queue::{Channel, PutError};
+    ///
+    /// let channel = Channel::new();
+    /// assert_eq!(channel.try_put(1), Err(PutError::Full(1))); // nobody is there to take it
+    /// ```
     pub fn new() -> Channel<T> {
         Channel::default()
     }
 
     /// How many items are inside: none, ever.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::Channel, spawn, yield_now};
+    ///
+    /// let channel = Channel::new();
+    /// spawn({ let channel = channel.clone(); move || channel.put("held") });
+    /// yield_now();
+    /// assert_eq!(channel.len(), 0); // the item stays with its putter
+    /// assert_eq!(channel.get(), Ok("held"));
+    /// ```
     pub fn len(&self) -> usize {
         0
     }
 
     /// Is nothing inside? Always.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(greenloop::queue::Channel::<u8>::new().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         true
     }
 
     /// Is there no room? There never is.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(greenloop::queue::Channel::<u8>::new().is_full());
+    /// ```
     pub fn is_full(&self) -> bool {
         true
     }
 
     /// Has it been closed?
+    ///
+    /// # Examples
+    /// ```
+    /// let channel = greenloop::queue::Channel::<u8>::new();
+    /// assert!(!channel.is_closed());
+    /// channel.close();
+    /// assert!(channel.is_closed());
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.inner.closed.get()
     }
@@ -117,6 +154,18 @@ impl<T> Channel<T> {
     ///
     /// # Errors
     /// [`PutError::Full`] if none took it in time, [`PutError::Closed`] if the channel is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::{Channel, PutError}, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let channel = Channel::new();
+    /// assert_eq!(channel.put_timeout(1, Duration::from_millis(1)), Err(PutError::Full(1)));
+    /// let getter = spawn({ let channel = channel.clone(); move || channel.get() });
+    /// assert_eq!(channel.put_timeout(2, Duration::from_secs(60)), Ok(()));
+    /// assert_eq!(getter.join().unwrap(), Ok(2));
+    /// ```
     #[track_caller]
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
         self.put_until(item, Deadline::after(Some(timeout)))
@@ -126,6 +175,18 @@ impl<T> Channel<T> {
     ///
     /// # Errors
     /// [`PutError::Full`] if none waits, [`PutError::Closed`] if the channel is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::{Channel, PutError}, spawn, yield_now};
+    ///
+    /// let channel = Channel::new();
+    /// assert_eq!(channel.try_put(1), Err(PutError::Full(1)));
+    /// let getter = spawn({ let channel = channel.clone(); move || channel.get() });
+    /// yield_now(); // it waits
+    /// assert_eq!(channel.try_put(2), Ok(()));
+    /// assert_eq!(getter.join().unwrap(), Ok(2));
+    /// ```
     pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
         if self.is_closed() {
             return Err(PutError::Closed(item));
@@ -170,6 +231,15 @@ impl<T> Channel<T> {
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if nothing is left that could ever put an item.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::{Channel, GetError}, spawn};
+    ///
+    /// let channel = Channel::new();
+    /// spawn({ let channel = channel.clone(); move || { channel.put(1).unwrap(); channel.close() } });
+    /// assert_eq!([channel.get(), channel.get()], [Ok(1), Err(GetError::Closed)]);
+    /// ```
     #[track_caller]
     pub fn get(&self) -> Result<T, GetError> {
         self.get_until(Deadline::NEVER)
@@ -183,6 +253,17 @@ impl<T> Channel<T> {
     ///
     /// # Errors
     /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the channel is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::{Channel, GetError}, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let channel = Channel::new();
+    /// assert_eq!(channel.get_timeout(Duration::from_millis(1)), Err(GetError::Empty));
+    /// spawn({ let channel = channel.clone(); move || channel.put("hello") });
+    /// assert_eq!(channel.get_timeout(Duration::from_secs(60)), Ok("hello"));
+    /// ```
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         match self.try_get() {
@@ -195,6 +276,17 @@ impl<T> Channel<T> {
     ///
     /// # Errors
     /// [`GetError::Empty`] if none waits, [`GetError::Closed`] if the channel is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::{Channel, GetError}, spawn, yield_now};
+    ///
+    /// let channel = Channel::new();
+    /// spawn({ let channel = channel.clone(); move || channel.put("hello") });
+    /// assert_eq!(channel.try_get(), Err(GetError::Empty));
+    /// yield_now(); // the putter waits now
+    /// assert_eq!(channel.try_get(), Ok("hello"));
+    /// ```
     pub fn try_get(&self) -> Result<T, GetError> {
         let putter = self.inner.putters.wake_parked();
         let item = putter.and_then(|putter| self.inner.slots.borrow_mut()[putter.note.get()].take());
@@ -222,6 +314,18 @@ impl<T> Channel<T> {
     /// in their errors. Closing twice does nothing.
     ///
     /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::{Channel, PutError}, spawn, yield_now};
+    ///
+    /// let channel = Channel::new();
+    /// let putter = spawn({ let channel = channel.clone(); move || channel.put("unsold") });
+    /// yield_now();
+    /// channel.close();
+    /// assert_eq!(putter.join().unwrap(), Err(PutError::Closed("unsold")));
+    /// assert_eq!(channel.into_iter().count(), 0);
+    /// ```
     pub fn close(&self) {
         self.inner.closed.set(true);
         self.inner.putters.wake_all();

@@ -41,11 +41,25 @@ impl<T> PutError<T> {
     }
 
     /// Was there no room?
+    ///
+    /// # Examples
+    /// ```
+    /// let queue = greenloop::queue::Queue::bounded(1);
+    /// queue.put(1).unwrap();
+    /// assert!(queue.try_put(2).unwrap_err().is_full());
+    /// ```
     pub fn is_full(&self) -> bool {
         matches!(self, PutError::Full(_))
     }
 
     /// Was the queue closed?
+    ///
+    /// # Examples
+    /// ```
+    /// let queue = greenloop::queue::Queue::unbounded();
+    /// queue.close();
+    /// assert!(queue.put(1).unwrap_err().is_closed());
+    /// ```
     pub fn is_closed(&self) -> bool {
         matches!(self, PutError::Closed(_))
     }

@@ -71,6 +71,15 @@ impl Books for Tasks {
 
 impl<T> JoinableQueue<T> {
     /// How many items were put and are not done yet, whether they have been got or not.
+    ///
+    /// # Examples
+    /// ```
+    /// let jobs = greenloop::queue::JoinableQueue::unbounded().with_items(["a", "b"]);
+    /// jobs.get().unwrap();
+    /// assert_eq!((jobs.len(), jobs.unfinished()), (1, 2)); // got, but not done
+    /// jobs.task_done();
+    /// assert_eq!(jobs.unfinished(), 1);
+    /// ```
     pub fn unfinished(&self) -> usize {
         self.core.books.unfinished.get()
     }
@@ -83,6 +92,19 @@ impl<T> JoinableQueue<T> {
     ///
     /// # Panics
     /// If it is said more often than items were put.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::JoinableQueue, spawn};
+    ///
+    /// let jobs = JoinableQueue::unbounded().with_items(["a job"]);
+    /// let boss = spawn({ let jobs = jobs.clone(); move || jobs.join() });
+    /// assert_eq!(jobs.get(), Ok("a job"));
+    /// greenloop::yield_now();
+    /// assert!(!boss.is_finished()); // the job is not done
+    /// jobs.task_done();
+    /// boss.join().unwrap();
+    /// ```
     #[track_caller]
     pub fn task_done(&self) {
         assert!(
@@ -123,6 +145,18 @@ impl<T> JoinableQueue<T> {
     /// **Switches**: unless none is unfinished.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::queue::JoinableQueue;
+    /// use std::time::Duration;
+    ///
+    /// let jobs = JoinableQueue::unbounded().with_items(["a job"]);
+    /// assert!(!jobs.join_timeout(Duration::from_millis(1))); // nobody works
+    /// jobs.get().unwrap();
+    /// jobs.task_done();
+    /// assert!(jobs.join_timeout(Duration::from_millis(1)));
+    /// ```
     #[track_caller]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
         self.join_until(Some(timeout))

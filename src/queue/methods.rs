@@ -21,6 +21,13 @@ macro_rules! queue_methods {
             }
 
             /// A queue that always has room.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let queue = greenloop::queue::", stringify!($Queue), "::unbounded();")]
+            /// (0..1000).for_each(|n| queue.put(n).unwrap()); // never waits
+            /// assert_eq!((queue.len(), queue.capacity()), (1000, None));
+            /// ```
             pub fn unbounded() -> Self {
                 Self::bounded(usize::MAX)
             }
@@ -51,26 +58,64 @@ macro_rules! queue_methods {
             }
 
             /// How many items are inside.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let queue = greenloop::queue::", stringify!($Queue), "::unbounded().with_items([1, 2]);")]
+            /// assert_eq!(queue.len(), 2);
+            /// queue.get().unwrap();
+            /// assert_eq!(queue.len(), 1);
+            /// ```
             pub fn len(&self) -> usize {
                 self.core.len()
             }
 
             /// Is nothing inside?
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let queue = greenloop::queue::", stringify!($Queue), "::unbounded().with_items([1]);")]
+            /// assert!(!queue.is_empty());
+            /// queue.get().unwrap();
+            /// assert!(queue.is_empty());
+            /// ```
             pub fn is_empty(&self) -> bool {
                 self.len() == 0
             }
 
             /// Is there no room for another item?
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let queue = greenloop::queue::", stringify!($Queue), "::bounded(2);")]
+            /// queue.put(1).unwrap();
+            /// assert!(!queue.is_full());
+            /// queue.put(2).unwrap();
+            /// assert!(queue.is_full());
+            /// ```
             pub fn is_full(&self) -> bool {
                 self.core.is_full()
             }
 
             /// How many items it can hold; `None` if there is no limit.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let queue = greenloop::queue::", stringify!($Queue), "::<u8>::bounded(2);")]
+            /// assert_eq!(queue.capacity(), Some(2));
+            /// ```
             pub fn capacity(&self) -> Option<usize> {
                 self.core.capacity()
             }
 
             /// Has it been closed?
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let queue = greenloop::queue::", stringify!($Queue), "::unbounded().with_items([1]);")]
+            /// queue.close();
+            /// assert!(queue.is_closed() && !queue.is_empty()); // the item can still be got
+            /// ```
             pub fn is_closed(&self) -> bool {
                 self.core.is_closed()
             }
@@ -130,6 +175,14 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`PutError::Full`] if there is no room, [`PutError::Closed`] if the queue is closed.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::queue::{PutError, ", stringify!($Queue), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($Queue), "::bounded(1);")]
+            /// assert_eq!([queue.try_put(1), queue.try_put(2)], [Ok(()), Err(PutError::Full(2))]);
+            /// ```
             pub fn try_put(&self, item: $T) -> Result<(), PutError<$T>> {
                 self.core.try_put(item)
             }
@@ -235,6 +288,17 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the queue is closed and empty.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::queue::{GetError, ", stringify!($Queue), "};")]
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let (queue, limit) = (", stringify!($Queue), "::unbounded(), Duration::from_millis(1));")]
+            /// assert_eq!(queue.peek_timeout(limit), Err(GetError::Empty));
+            /// queue.put(1).unwrap();
+            /// assert_eq!((queue.peek_timeout(limit), queue.len()), (Ok(1), 1));
+            /// ```
             #[track_caller]
             pub fn peek_timeout(&self, timeout: Duration) -> Result<$T, GetError>
             where
@@ -247,6 +311,16 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`GetError::Empty`] if there is none, [`GetError::Closed`] if the queue is also closed.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::queue::{GetError, ", stringify!($Queue), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($Queue), "::unbounded();")]
+            /// assert_eq!(queue.try_peek(), Err(GetError::Empty));
+            /// queue.put(1).unwrap();
+            /// assert_eq!((queue.try_peek(), queue.try_get()), (Ok(1), Ok(1)));
+            /// ```
             pub fn try_peek(&self) -> Result<$T, GetError>
             where
                 $T: Clone,
@@ -383,6 +457,17 @@ macro_rules! queue_iteration {
 
 /// The items of a queue as they come, until it has ended. Dropping it leaves the rest inside. While unwinding `next` ends the
 /// iteration instead of waiting.
+///
+/// # Examples
+/// ```
+/// use greenloop::queue::{Iter, Queue};
+///
+/// let queue: Queue<u32> = (1..=4).collect();
+/// let mut items: Iter<_> = (&queue).into_iter();
+/// assert_eq!((items.next(), items.next()), (Some(1), Some(2)));
+/// drop(items);
+/// assert_eq!(queue.len(), 2); // the rest is still inside
+/// ```
 #[derive(Debug)]
 pub struct Iter<Q>(pub(super) Q);
 

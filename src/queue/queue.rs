@@ -36,6 +36,14 @@ pub struct Queue<T> {
 
 /// gevent's name for a queue without `task_done` and `join`, which [`Queue`] does not have anyway: those are
 /// [`JoinableQueue`](super::JoinableQueue)'s.
+///
+/// # Examples
+/// ```
+/// use greenloop::queue::SimpleQueue;
+///
+/// let lines: SimpleQueue<&str> = ["one", "two"].into_iter().collect();
+/// assert_eq!((lines.get(), lines.get()), (Ok("one"), Ok("two")));
+/// ```
 pub type SimpleQueue<T> = Queue<T>;
 
 queue_methods!(Queue<T>, "oldest");
