@@ -39,6 +39,13 @@ pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
 }
 
 /// The iterator that [`read_dir`] gives.
+///
+/// # Examples
+/// ```
+/// let places = greenloop::fs::read_dir("/")?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+/// assert!(places.contains(&"/tmp".into()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ReadDir {
     /// Until the end.
@@ -68,16 +75,40 @@ impl Iterator for ReadDir {
 }
 
 /// One entry of a directory.
+///
+/// # Examples
+/// ```
+/// let mut folders = 0;
+/// for entry in greenloop::fs::read_dir("/")? {
+///     folders += usize::from(entry?.file_type()?.is_dir());
+/// }
+/// assert!(folders > 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct DirEntry(std::fs::DirEntry);
 
 impl DirEntry {
     /// The path of the directory and the name. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let entries: Vec<_> = greenloop::fs::read_dir("/")?.collect::<Result<_, _>>()?;
+    /// assert!(entries.iter().any(|entry| entry.path().to_str() == Some("/tmp")));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn path(&self) -> PathBuf {
         self.0.path()
     }
 
     /// The name. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let entries: Vec<_> = greenloop::fs::read_dir("/")?.collect::<Result<_, _>>()?;
+    /// assert!(entries.iter().any(|entry| entry.file_name() == "tmp"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn file_name(&self) -> OsString {
         self.0.file_name()
     }
@@ -88,6 +119,19 @@ impl DirEntry {
     ///
     /// # Errors
     /// If the system does not tell, for example because it is gone.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs;
+    /// # let folder = std::env::temp_dir().join(format!("greenloop-file-type-{}", std::process::id()));
+    /// # fs::create_dir(&folder)?;
+    ///
+    /// fs::symlink("nowhere", folder.join("link"))?;
+    /// let entry = fs::read_dir(&folder)?.next().unwrap()?;
+    /// assert!(entry.file_type()?.is_symlink());
+    /// # fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn file_type(&self) -> io::Result<FileType> {
         act(|| cannot("look at", &self.path()), || self.0.file_type())
@@ -99,6 +143,19 @@ impl DirEntry {
     ///
     /// # Errors
     /// If the system does not tell, for example because it is gone.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs;
+    /// # let folder = std::env::temp_dir().join(format!("greenloop-entry-metadata-{}", std::process::id()));
+    /// # fs::create_dir(&folder)?;
+    ///
+    /// fs::write(folder.join("greeting"), "hello")?;
+    /// let entry = fs::read_dir(&folder)?.next().unwrap()?;
+    /// assert_eq!(entry.metadata()?.len(), 5);
+    /// # fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn metadata(&self) -> io::Result<Metadata> {
         act(|| cannot("look at", &self.path()), || self.0.metadata())

@@ -47,6 +47,21 @@ impl File {
     ///
     /// # Errors
     /// If the system refuses; the text names the path.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::File;
+    /// use std::io::{ErrorKind, Read};
+    ///
+    /// let mut place = [1; 4];
+    /// File::open("/dev/zero")?.read_exact(&mut place)?;
+    /// assert_eq!(place, [0; 4]);
+    ///
+    /// let error = File::open("/nowhere").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// assert!(error.to_string().starts_with("cannot open `/nowhere`"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
         OpenOptions::new().read(true).open(path)
@@ -58,6 +73,19 @@ impl File {
     ///
     /// # Errors
     /// If the system refuses; the text names the path.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::{self, File};
+    /// use std::io::Write;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-create-{}", std::process::id()));
+    ///
+    /// File::create(&path)?.write_all(b"a long text")?;
+    /// File::create(&path)?.write_all(b"a text")?; // the first is gone
+    /// assert_eq!(fs::read_to_string(&path)?, "a text");
+    /// # fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn create(path: impl AsRef<Path>) -> io::Result<File> {
         OpenOptions::new().write(true).create(true).truncate(true).open(path)
@@ -69,12 +97,34 @@ impl File {
     ///
     /// # Errors
     /// If it is there already, or the system refuses; the text names the path.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::File;
+    /// use std::io::ErrorKind;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-create-new-{}", std::process::id()));
+    ///
+    /// let lock = File::create_new(&path)?;
+    /// assert_eq!(File::create_new(&path).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// # greenloop::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).open(path)
     }
 
     /// How a file is to be opened.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::File;
+    /// use std::io::Write;
+    ///
+    /// let mut sink = File::options().write(true).open("/dev/null")?;
+    /// assert_eq!(sink.write(b"gone")?, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
@@ -100,6 +150,15 @@ impl File {
     }
 
     /// Gives the file to the standard library. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::File;
+    ///
+    /// let file: std::fs::File = File::open("/dev/null")?.into_std();
+    /// assert_eq!(std::io::read_to_string(file)?, ""); // this read blocks the thread
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_std(self) -> std::fs::File {
         self.file
     }
@@ -110,6 +169,22 @@ impl File {
     ///
     /// # Errors
     /// If the system fails to write.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::{self, File};
+    /// use std::io::Write;
+    /// # let folder = std::env::temp_dir().join(format!("greenloop-sync-all-{}", std::process::id()));
+    /// # fs::create_dir(&folder)?;
+    ///
+    /// let mut file = File::create(folder.join("new"))?;
+    /// file.write_all(b"settings")?;
+    /// file.sync_all()?; // now it may take the place of the old one
+    /// fs::rename(folder.join("new"), folder.join("settings"))?;
+    /// assert_eq!(fs::read(folder.join("settings"))?, b"settings");
+    /// # fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn sync_all(&self) -> io::Result<()> {
         self.act("sync", |file| file.sync_all())
@@ -121,6 +196,22 @@ impl File {
     ///
     /// # Errors
     /// If the system fails to write.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::{self, OpenOptions};
+    /// use std::io::Write;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-sync-data-{}", std::process::id()));
+    ///
+    /// let mut journal = OpenOptions::new().create(true).append(true).open(&path)?;
+    /// for entry in ["begin\n", "commit\n"] {
+    ///     journal.write_all(entry.as_bytes())?;
+    ///     journal.sync_data()?;
+    /// }
+    /// assert_eq!(fs::read_to_string(&path)?, "begin\ncommit\n");
+    /// # fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn sync_data(&self) -> io::Result<()> {
         self.act("sync", |file| file.sync_data())
@@ -132,6 +223,21 @@ impl File {
     ///
     /// # Errors
     /// If it is not open for writing, or the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::{self, File};
+    /// use std::io::Write;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-set-len-{}", std::process::id()));
+    ///
+    /// let mut file = File::create(&path)?;
+    /// file.write_all(b"hello")?;
+    /// file.set_len(4)?;
+    /// file.set_len(6)?;
+    /// assert_eq!(fs::read(&path)?, b"hell\0\0");
+    /// # fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn set_len(&self, size: u64) -> io::Result<()> {
         self.act("set the length of", |file| file.set_len(size))
@@ -143,6 +249,14 @@ impl File {
     ///
     /// # Errors
     /// If the system does not tell.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::File;
+    ///
+    /// assert!(!File::open("/dev/null")?.metadata()?.is_file()); // but a device
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.act("look at", |file| file.metadata())
@@ -154,6 +268,19 @@ impl File {
     ///
     /// # Errors
     /// If the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::{File, Permissions};
+    /// use std::os::unix::fs::PermissionsExt;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-permissions-{}", std::process::id()));
+    ///
+    /// let secret = File::create_new(&path)?;
+    /// secret.set_permissions(Permissions::from_mode(0o600))?;
+    /// assert_eq!(secret.metadata()?.permissions().mode() & 0o777, 0o600);
+    /// # greenloop::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         self.act("set the permissions of", |file| file.set_permissions(permissions))
@@ -165,6 +292,20 @@ impl File {
     ///
     /// # Errors
     /// If the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::{File, FileTimes};
+    /// use std::time::{Duration, UNIX_EPOCH};
+    /// # let path = std::env::temp_dir().join(format!("greenloop-times-{}", std::process::id()));
+    ///
+    /// let copy = File::create_new(&path)?;
+    /// let written = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    /// copy.set_times(FileTimes::new().set_modified(written))?;
+    /// assert_eq!(copy.metadata()?.modified()?, written);
+    /// # greenloop::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
         self.act("set the times of", |file| file.set_times(times))
@@ -174,6 +315,21 @@ impl File {
     ///
     /// # Errors
     /// If the process has too many open files.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::{self, File};
+    /// use std::io::Write;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-clone-{}", std::process::id()));
+    ///
+    /// let mut one = File::create_new(&path)?;
+    /// let mut other = one.try_clone()?;
+    /// one.write_all(b"one, ")?;
+    /// other.write_all(b"other")?; // behind it
+    /// assert_eq!(fs::read(&path)?, b"one, other");
+    /// # fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn try_clone(&self) -> io::Result<File> {
         Ok(File { file: self.file.try_clone()?, path: self.path.clone() })
     }

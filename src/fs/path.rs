@@ -191,7 +191,17 @@ pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<(
 /// If there is something already, or no directory to make it in. The text names the path.
 ///
 /// # Examples
-/// There is one at [`rename`].
+/// ```
+/// use greenloop::fs;
+/// use std::io::ErrorKind;
+/// # let folder = std::env::temp_dir().join(format!("greenloop-create-dir-{}", std::process::id()));
+///
+/// fs::create_dir(&folder)?;
+/// assert_eq!(fs::create_dir(&folder).unwrap_err().kind(), ErrorKind::AlreadyExists);
+/// assert_eq!(fs::create_dir(folder.join("a/b")).unwrap_err().kind(), ErrorKind::NotFound);
+/// # fs::remove_dir(&folder)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -206,7 +216,16 @@ pub fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
 /// If the system refuses. The text names the path.
 ///
 /// # Examples
-/// There is one at [`rename`].
+/// ```
+/// use greenloop::fs;
+/// # let folder = std::env::temp_dir().join(format!("greenloop-create-dir-all-{}", std::process::id()));
+///
+/// fs::create_dir_all(folder.join("a/b"))?;
+/// fs::create_dir_all(folder.join("a/b"))?;
+/// assert!(fs::metadata(folder.join("a/b"))?.is_dir());
+/// # fs::remove_dir_all(&folder)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -221,7 +240,16 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 /// If there is none, or it is a directory. The text names the path.
 ///
 /// # Examples
-/// There is one at [`rename`].
+/// ```
+/// use greenloop::fs;
+/// # let path = std::env::temp_dir().join(format!("greenloop-remove-file-{}", std::process::id()));
+///
+/// fs::write(&path, "")?;
+/// fs::remove_file(&path)?;
+/// assert!(!fs::exists(&path)?);
+/// assert_eq!(fs::remove_file(&path).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -236,7 +264,17 @@ pub fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 /// If there is none, or something in it. The text names the path.
 ///
 /// # Examples
-/// There is one at [`rename`].
+/// ```
+/// use greenloop::fs;
+/// # let folder = std::env::temp_dir().join(format!("greenloop-remove-dir-{}", std::process::id()));
+///
+/// fs::create_dir_all(folder.join("a"))?;
+/// assert_eq!(fs::remove_dir(&folder).unwrap_err().kind(), std::io::ErrorKind::DirectoryNotEmpty);
+/// fs::remove_dir(folder.join("a"))?;
+/// fs::remove_dir(&folder)?;
+/// assert!(!fs::exists(&folder)?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -251,7 +289,16 @@ pub fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
 /// If there is none, or something cannot be removed. The text names the path.
 ///
 /// # Examples
-/// There is one at [`rename`].
+/// ```
+/// use greenloop::fs;
+/// # let folder = std::env::temp_dir().join(format!("greenloop-remove-dir-all-{}", std::process::id()));
+///
+/// fs::create_dir_all(folder.join("a/b"))?;
+/// fs::write(folder.join("a/file"), "text")?;
+/// fs::remove_dir_all(&folder)?;
+/// assert!(!fs::exists(&folder)?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -269,17 +316,14 @@ pub fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 /// ```
 /// use greenloop::fs;
 /// # let folder = std::env::temp_dir().join(format!("greenloop-rename-{}", std::process::id()));
-/// fs::create_dir_all(folder.join("a/b"))?;
-/// fs::create_dir(folder.join("c"))?;
-/// fs::write(folder.join("a/old"), "text")?;
-/// fs::rename(folder.join("a/old"), folder.join("c/new"))?;
-/// assert_eq!(fs::copy(folder.join("c/new"), folder.join("copy"))?, 4);
-/// fs::hard_link(folder.join("copy"), folder.join("again"))?;
-/// fs::symlink("again", folder.join("link"))?;
-/// assert_eq!(fs::read_to_string(folder.join("link"))?, "text");
-/// fs::remove_file(folder.join("link"))?;
-/// fs::remove_dir(folder.join("a/b"))?;
-/// fs::remove_dir_all(&folder)?;
+/// # fs::create_dir(&folder)?;
+///
+/// fs::write(folder.join("new"), "new text")?;
+/// fs::write(folder.join("old"), "old text")?;
+/// fs::rename(folder.join("new"), folder.join("old"))?;
+/// assert_eq!(fs::read_to_string(folder.join("old"))?, "new text");
+/// assert!(!fs::exists(folder.join("new"))?);
+/// # fs::remove_dir_all(&folder)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]
@@ -296,7 +340,17 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
 /// If it is no file, or the other cannot be written. The text names both paths.
 ///
 /// # Examples
-/// There is one at [`rename`].
+/// ```
+/// use greenloop::fs;
+/// # let folder = std::env::temp_dir().join(format!("greenloop-copy-{}", std::process::id()));
+/// # fs::create_dir(&folder)?;
+///
+/// fs::write(folder.join("one"), "text")?;
+/// assert_eq!(fs::copy(folder.join("one"), folder.join("two"))?, 4);
+/// assert_eq!(fs::read_to_string(folder.join("two"))?, "text");
+/// # fs::remove_dir_all(&folder)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let (from, to) = (from.as_ref(), to.as_ref());
@@ -311,7 +365,18 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
 /// If there is none, or the names belong to different file systems. The text names both paths.
 ///
 /// # Examples
-/// There is one at [`rename`].
+/// ```
+/// use greenloop::fs;
+/// # let folder = std::env::temp_dir().join(format!("greenloop-hard-link-{}", std::process::id()));
+/// # fs::create_dir(&folder)?;
+///
+/// fs::write(folder.join("one"), "text")?;
+/// fs::hard_link(folder.join("one"), folder.join("two"))?;
+/// fs::remove_file(folder.join("one"))?;
+/// assert_eq!(fs::read_to_string(folder.join("two"))?, "text");
+/// # fs::remove_dir_all(&folder)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn hard_link(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
@@ -326,7 +391,18 @@ pub fn hard_link(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()>
 /// If there is something at `link` already. The text names both paths.
 ///
 /// # Examples
-/// There is one at [`rename`].
+/// ```
+/// use greenloop::fs;
+/// # let folder = std::env::temp_dir().join(format!("greenloop-symlink-{}", std::process::id()));
+/// # fs::create_dir(&folder)?;
+///
+/// fs::symlink("target", folder.join("link"))?;
+/// assert!(!fs::exists(folder.join("link"))?); // it leads nowhere yet
+/// fs::write(folder.join("target"), "text")?;
+/// assert_eq!(fs::read_to_string(folder.join("link"))?, "text");
+/// # fs::remove_dir_all(&folder)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (target, link) = (target.as_ref(), link.as_ref());
@@ -341,11 +417,16 @@ pub fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<(
 /// If there is nothing, or it belongs to somebody else. The text names the path.
 ///
 /// # Examples
-/// ```no_run
+/// ```
 /// use greenloop::fs;
-/// let mut permissions = fs::metadata("notes")?.permissions();
+/// # let path = std::env::temp_dir().join(format!("greenloop-set-permissions-{}", std::process::id()));
+///
+/// fs::write(&path, "for ever")?;
+/// let mut permissions = fs::metadata(&path)?.permissions();
 /// permissions.set_readonly(true);
-/// fs::set_permissions("notes", permissions)?;
+/// fs::set_permissions(&path, permissions)?;
+/// assert!(fs::metadata(&path)?.permissions().readonly());
+/// # fs::remove_file(&path)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]
