@@ -40,6 +40,20 @@ pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
 ///
 /// It cannot be cloned: a child process to which one end was given gets it blocking, and all duplicates would become so. Wrap it in
 /// an `Rc` to share it; `&PipeReader` reads, too.
+///
+/// # Examples
+/// ```
+/// use greenloop::io::pipe;
+/// use std::io::{Read, Write};
+///
+/// let (mut reader, mut writer) = pipe()?;
+/// writer.write_all(b"hello")?;
+/// let mut place = [0; 8];
+/// assert_eq!(reader.read(&mut place)?, 5);
+/// drop(writer);
+/// assert_eq!(reader.read(&mut place)?, 0); // the end
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct PipeReader {
     watched: Watched<io::PipeReader>,
 }
@@ -47,12 +61,23 @@ pub struct PipeReader {
 /// The end of a [`pipe`] to which is written; also what a child process reads.
 ///
 /// It cannot be cloned, as [`PipeReader`].
+///
+/// # Examples
+/// ```
+/// use greenloop::io::pipe;
+/// use std::io::{ErrorKind, Write};
+///
+/// let (reader, mut writer) = pipe()?;
+/// drop(reader);
+/// assert_eq!(writer.write(b"hello").unwrap_err().kind(), ErrorKind::BrokenPipe);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct PipeWriter {
     watched: Watched<io::PipeWriter>,
 }
 
 macro_rules! end_of_pipe {
-    ($($end:ident)*) => {$(
+    ($($end:ident: $taken:literal, $given:literal;)*) => {$(
         impl $end {
             /// Takes over an end of the standard library's, or of a child process. It is made non-blocking.
             ///
@@ -60,6 +85,17 @@ macro_rules! end_of_pipe {
             ///
             /// # Errors
             /// If the system refuses to make it non-blocking or to watch it.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use greenloop::io::", stringify!($end), ";")]
+            /// use std::io::Write;
+            ///
+            /// let (reader, writer) = std::io::pipe()?;
+            #[doc = $taken]
+            /// assert_eq!(std::io::read_to_string(reader)?, "hello");
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn from_std(end: io::$end) -> io::Result<$end> {
                 Ok($end { watched: Watched::nonblocking(end)? })
             }
@@ -70,6 +106,17 @@ macro_rules! end_of_pipe {
             ///
             /// # Errors
             /// If the system refuses to make it blocking.
+            ///
+            /// # Examples
+            /// ```
+            /// use greenloop::io::pipe;
+            /// use std::io::Write;
+            ///
+            /// let (reader, writer) = pipe()?;
+            #[doc = $given]
+            /// assert_eq!(std::io::read_to_string(reader)?, "hello");
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn into_std(self) -> io::Result<io::$end> {
                 let end = self.watched.into_inner();
                 descriptor::set_nonblocking(&end, false)?;
@@ -104,7 +151,12 @@ macro_rules! end_of_pipe {
     )*};
 }
 
-end_of_pipe! { PipeReader PipeWriter }
+end_of_pipe! {
+    PipeReader: "(&writer).write_all(b\"hello\")?;\ndrop(writer);\nlet reader = PipeReader::from_std(reader)?;",
+        "(&writer).write_all(b\"hello\")?;\ndrop(writer);\nlet reader: std::io::PipeReader = reader.into_std()?;";
+    PipeWriter: "PipeWriter::from_std(writer)?.write_all(b\"hello\")?;",
+        "let mut writer: std::io::PipeWriter = writer.into_std()?;\nwriter.write_all(b\"hello\")?;\ndrop(writer);";
+}
 
 impl PipeReader {
     /// Reads what is in the pipe now, but not for ever if somebody goes on writing.

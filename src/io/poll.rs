@@ -32,16 +32,44 @@ pub struct Interest {
 
 impl Interest {
     /// That a read would not block.
+    ///
+    /// # Examples
+    /// ```
+    /// # use greenloop::io::Interest;
+    /// assert!(Interest::READABLE.is_readable() && !Interest::READABLE.is_writable());
+    /// ```
     pub const READABLE: Interest = Interest { readable: true, writable: false };
     /// That a write would not block.
+    ///
+    /// # Examples
+    /// ```
+    /// # use greenloop::io::Interest;
+    /// assert!(Interest::WRITABLE.is_writable() && !Interest::WRITABLE.is_readable());
+    /// ```
     pub const WRITABLE: Interest = Interest { readable: false, writable: true };
 
     /// Is it about reading?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::Interest;
+    ///
+    /// assert!((Interest::READABLE | Interest::WRITABLE).is_readable());
+    /// assert!(!Interest::WRITABLE.is_readable());
+    /// ```
     pub const fn is_readable(self) -> bool {
         self.readable
     }
 
     /// Is it about writing?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::Interest;
+    ///
+    /// assert!((Interest::READABLE | Interest::WRITABLE).is_writable());
+    /// assert!(!Interest::READABLE.is_writable());
+    /// ```
     pub const fn is_writable(self) -> bool {
         self.writable
     }
@@ -60,10 +88,35 @@ impl BitOr for Interest {
 }
 
 /// The name that a [`Poll`] has given to one of its descriptors. It is not given again.
+///
+/// # Examples
+/// ```
+/// use greenloop::io::{Interest, Poll, pipe};
+/// use std::collections::HashMap;
+///
+/// let ((one, _a), (other, _b)) = (pipe()?, pipe()?);
+/// let poll = Poll::new()?;
+/// let mut names = HashMap::new();
+/// names.insert(poll.register(one, Interest::READABLE)?, "one");
+/// names.insert(poll.register(other, Interest::READABLE)?, "other");
+/// assert_eq!(names.len(), 2); // each has a token of its own
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(u64);
 
 /// What [`Poll::poll`] has found about one descriptor.
+///
+/// # Examples
+/// ```
+/// use greenloop::io::{Event, Interest, Poll, pipe};
+///
+/// let (_reader, writer) = pipe()?;
+/// let poll = Poll::new()?;
+/// let token = poll.register(writer, Interest::WRITABLE)?;
+/// assert_eq!(poll.poll(None)?, [Event { token, readable: false, writable: true }]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Which one.
@@ -117,17 +170,52 @@ impl<T: AsFd> Poll<T> {
     ///
     /// # Errors
     /// If no descriptor can be had for it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{io::Poll, net::TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// let poll = Poll::<TcpStream>::new()?;
+    /// assert!(poll.poll(Some(Duration::ZERO))?.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new() -> io::Result<Poll<T>> {
         let set = Watched::new(PollSet::new()?)?;
         Ok(Poll { set, entries: RefCell::new(Slab::new()), next: Cell::new(0) })
     }
 
     /// How many are registered.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::{Interest, Poll, pipe};
+    ///
+    /// let (reader, _writer) = pipe()?;
+    /// let poll = Poll::new()?;
+    /// let token = poll.register(reader, Interest::READABLE)?;
+    /// assert_eq!(poll.len(), 1);
+    /// poll.unregister(token)?;
+    /// assert_eq!(poll.len(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.entries.borrow().len()
     }
 
     /// Is none registered?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::{Interest, Poll, pipe};
+    ///
+    /// let (reader, _writer) = pipe()?;
+    /// let poll = Poll::new()?;
+    /// assert!(poll.is_empty());
+    /// poll.register(reader, Interest::READABLE)?;
+    /// assert!(!poll.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -138,6 +226,18 @@ impl<T: AsFd> Poll<T> {
     ///
     /// # Errors
     /// If the descriptor is closed or registered already, or the system cannot watch it, as with regular files. `io` is gone.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::{Interest, Poll, pipe};
+    ///
+    /// let (reader, _writer) = pipe()?;
+    /// let poll = Poll::new()?; // of references, as the reader stays ours
+    /// let token = poll.register(&reader, Interest::READABLE)?;
+    /// assert!(poll.register(&reader, Interest::READABLE).is_err()); // once is enough
+    /// assert!(poll.get(token).is_some());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn register(&self, io: T, interest: Interest) -> io::Result<Token> {
         let mut entries = self.entries.borrow_mut();
         let place = entries.vacant_entry();
@@ -154,6 +254,20 @@ impl<T: AsFd> Poll<T> {
     ///
     /// # Errors
     /// `NotFound` if it is not registered, or not any more.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{io::{Interest, Poll}, net::UnixStream};
+    /// use std::time::Duration;
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// let poll = Poll::new()?;
+    /// let token = poll.register(ours, Interest::READABLE)?;
+    /// assert!(poll.poll(Some(Duration::ZERO))?.is_empty()); // nothing has come
+    /// poll.modify(token, Interest::READABLE | Interest::WRITABLE)?;
+    /// assert!(poll.poll(None)?[0].writable);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn modify(&self, token: Token, interest: Interest) -> io::Result<()> {
         let mut entries = self.entries.borrow_mut();
         let entry =
@@ -169,6 +283,21 @@ impl<T: AsFd> Poll<T> {
     ///
     /// # Errors
     /// `NotFound` if it is not registered, or not any more.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::{Interest, Poll, pipe};
+    /// use std::io::{ErrorKind, Read};
+    ///
+    /// let (reader, writer) = pipe()?;
+    /// let poll = Poll::new()?;
+    /// let token = poll.register(reader, Interest::READABLE)?;
+    /// drop(writer);
+    /// let mut reader = poll.unregister(token)?; // ours again
+    /// assert_eq!(reader.read(&mut [0; 8])?, 0);
+    /// assert_eq!(poll.unregister(token).unwrap_err().kind(), ErrorKind::NotFound);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn unregister(&self, token: Token) -> io::Result<T> {
         let mut entries = self.entries.borrow_mut();
         if entries.get(token.place()).is_none_or(|entry| entry.token != token) {
@@ -181,6 +310,23 @@ impl<T: AsFd> Poll<T> {
     }
 
     /// What is registered under this token. Meanwhile nothing can be registered or unregistered. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{io::{Interest, Poll}, net::UnixStream};
+    /// use std::io::{Read, Write};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let poll = Poll::new()?;
+    /// poll.register(ours, Interest::READABLE)?;
+    /// theirs.write_all(b"ping")?;
+    /// for event in poll.poll(None)? {
+    ///     let mut place = [0; 8];
+    ///     let count = (&*poll.get(event.token).unwrap()).read(&mut place)?;
+    ///     assert_eq!(&place[..count], b"ping");
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn get(&self, token: Token) -> Option<Ref<'_, T>> {
         let entry = Ref::filter_map(self.entries.borrow(), |entries| {
             entries.get(token.place()).filter(|entry| entry.token == token)
@@ -195,6 +341,22 @@ impl<T: AsFd> Poll<T> {
     ///
     /// # Errors
     /// If another greenlet polls already. In a destructor run by a panic or a kill, which does not wait, if none is ready.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::{Interest, Poll, pipe};
+    /// use std::{io::Write, time::Duration};
+    ///
+    /// let ((silent, _kept), (reader, mut writer)) = (pipe()?, pipe()?);
+    /// let poll = Poll::new()?;
+    /// poll.register(silent, Interest::READABLE)?;
+    /// let token = poll.register(reader, Interest::READABLE)?;
+    /// assert!(poll.poll(Some(Duration::from_millis(1)))?.is_empty());
+    /// writer.write_all(b"ping")?;
+    /// let ready: Vec<_> = poll.poll(None)?.iter().map(|event| event.token).collect();
+    /// assert_eq!(ready, [token]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn poll(&self, timeout: Option<Duration>) -> io::Result<Vec<Event>> {
         let events = self.look()?;

@@ -60,6 +60,19 @@ impl<'a> Readiness<'a> {
     ///
     /// # Errors
     /// If the descriptor cannot be duplicated, or the system cannot watch it, as with regular files.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{io::{Direction, Readiness, pipe}, wait_any_timeout};
+    /// use std::{io::Write, time::Duration};
+    ///
+    /// let (reader, mut writer) = pipe()?;
+    /// let readiness = Readiness::of(&reader, Direction::Read)?;
+    /// assert_eq!(wait_any_timeout(&[&readiness], Duration::from_millis(1)), None);
+    /// writer.write_all(b"x")?;
+    /// assert_eq!(wait_any_timeout(&[&readiness], Duration::from_secs(5)), Some(0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn of(io: &'a dyn AsFd, direction: Direction) -> io::Result<Readiness<'a>> {
         let watched = Watched::new(io.as_fd().try_clone_to_owned()?)?;
         let watcher = Rc::new(Watcher {

@@ -16,6 +16,18 @@ use crate::sys::descriptor;
 use crate::sys::poll_set::{Interest, PollSet};
 
 /// What [`select`] has found: places in the slices that it was given, in their order.
+///
+/// # Examples
+/// ```
+/// use greenloop::{io::{Selected, select}, net::UnixStream};
+/// use std::io::Write;
+///
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// theirs.write_all(b"x")?;
+/// let selected = select(&[&ours, &theirs], &[&theirs], None)?;
+/// assert_eq!(selected, Selected { readable: vec![0], writable: vec![0] });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selected {
     /// Of those from which a read would not block.
@@ -26,6 +38,16 @@ pub struct Selected {
 
 impl Selected {
     /// Has the time run out?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::{pipe, select};
+    /// use std::time::Duration;
+    ///
+    /// let (silent, _kept) = pipe()?;
+    /// assert!(select(&[&silent], &[], Some(Duration::from_millis(1)))?.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.readable.is_empty() && self.writable.is_empty()
     }

@@ -59,17 +59,59 @@ pub fn stdout() -> Stdout {
 }
 
 /// The standard error of the process, as [`stdout`]. **Switches**: no.
+///
+/// # Examples
+/// ```
+/// use std::io::Write;
+///
+/// writeln!(greenloop::io::stderr(), "{} of {} done", 3, 7)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn stderr() -> Stderr {
     Stderr(())
 }
 
 /// See [`stdin`].
+///
+/// # Examples
+/// ```no_run
+/// use std::io::Read;
+///
+/// let mut text = String::new();
+/// greenloop::io::stdin().read_to_string(&mut text)?; // up to the end
+/// println!("{} words", text.split_whitespace().count());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Stdin(());
 
 /// See [`stdout`].
+///
+/// # Examples
+/// ```
+/// use greenloop::{io::Stdout, spawn};
+/// use std::io::Write;
+///
+/// fn say(mut out: Stdout, word: &str) -> std::io::Result<()> {
+///     writeln!(out, "{word}, from a line of its own")
+/// }
+/// let other = spawn(|| say(greenloop::io::stdout(), "hello"));
+/// say(greenloop::io::stdout(), "goodbye")?;
+/// other.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Stdout(());
 
 /// See [`stderr`].
+///
+/// # Examples
+/// ```
+/// use greenloop::process::Command;
+///
+/// // A child may write where this process does.
+/// let status = Command::new("sh").args(["-c", "echo to the log >&2"]).stderr(greenloop::io::stderr()).status()?;
+/// assert!(status.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Stderr(());
 
 /// What was read and that nobody has taken yet.
@@ -204,6 +246,20 @@ impl Stdin {
     ///
     /// # Errors
     /// Those of the system; `InvalidData` if the line is not UTF-8: then it is gone.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use greenloop::{io::stdin, timeout};
+    /// use std::time::Duration;
+    ///
+    /// let mut answer = String::new();
+    /// println!("Go on?");
+    /// match timeout(Duration::from_secs(10), || stdin().read_line(&mut answer)) {
+    ///     Ok(count) => println!("{} bytes: {answer}", count?),
+    ///     Err(elapsed) => println!("{elapsed}"),
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn read_line(&self, line: &mut String) -> io::Result<usize> {
         let mut known = 0;
@@ -226,6 +282,16 @@ impl Stdin {
     /// The lines that are left, without their ends, `\n` or `\r\n`.
     ///
     /// **Switches**: `next` does, unless a line is there.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// let mut sum = 0;
+    /// for line in greenloop::io::stdin().lines() {
+    ///     sum += line?.trim().parse().unwrap_or(0);
+    /// }
+    /// println!("{sum}");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn lines(&self) -> impl Iterator<Item = io::Result<String>> + use<> {
         std::iter::from_fn(|| {
             let mut line = String::new();

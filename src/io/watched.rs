@@ -58,7 +58,19 @@ impl<T: AsFd> Watched<T> {
     ///
     /// # Errors
     /// If the system cannot watch it. Regular files and folders cannot be: they are always "ready" and block nevertheless, and are
-    /// for [`fs`](crate) or for the [thread pool](crate::threadpool()). If this hub watches the same descriptor already.
+    /// for [`fs`](crate::fs) or for the [thread pool](crate::threadpool()). If this hub watches the same descriptor already.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::Watched;
+    ///
+    /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// let watched = Watched::new(&ours)?;
+    /// let error = Watched::new(&ours).unwrap_err();
+    /// assert!(error.to_string().contains("this hub watches the descriptor already"));
+    /// assert!(Watched::new(std::fs::File::open("/")?).is_err()); // never "not ready"
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(io: T) -> io::Result<Watched<T>> {
         let source = Hub::current().reactor.register(io.as_fd()).map_err(cannot_watch)?;
         Ok(Watched { io: Some(io), source, nonblocking: Cell::new(false) })
@@ -89,6 +101,18 @@ impl<T: AsFd> Watched<T> {
     }
 
     /// What is watched. To be left non-blocking if [`with_io`](Self::with_io) is used. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::Watched;
+    /// use std::io::Write;
+    ///
+    /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// let watched = Watched::new(ours)?;
+    /// watched.writable()?;
+    /// assert_eq!(watched.get_ref().write(b"ping")?, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     pub fn get_ref(&self) -> &T {
         self.get()
@@ -125,6 +149,16 @@ impl<T: AsFd> Watched<T> {
     }
 
     /// Ends the watching and gives back what was watched. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::Watched;
+    ///
+    /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// let ours = Watched::new(ours)?.into_inner();
+    /// assert!(Watched::new(ours).is_ok()); // nobody watches it any more
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_inner(mut self) -> T {
         match self.deregister() {
             Some(io) => io,
@@ -138,6 +172,19 @@ impl<T: AsFd> Watched<T> {
     ///
     /// # Errors
     /// If another greenlet is waiting for the same. In a destructor run by a panic or a kill, which does not wait.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{io::Watched, spawn};
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut ours, mut theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// spawn(move || theirs.write_all(b"ping"));
+    /// Watched::new(&ours)?.readable()?; // that one runs meanwhile
+    /// let mut place = [0; 8];
+    /// assert_eq!(ours.read(&mut place)?, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn readable(&self) -> io::Result<()> {
         self.ready(Direction::Read, None)
@@ -149,6 +196,17 @@ impl<T: AsFd> Watched<T> {
     ///
     /// # Errors
     /// `TimedOut`; and as [`readable`](Self::readable).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::Watched;
+    /// use std::{io::ErrorKind, time::Duration};
+    ///
+    /// let (ours, _silent) = std::os::unix::net::UnixStream::pair()?;
+    /// let error = Watched::new(ours)?.readable_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn readable_timeout(&self, timeout: Duration) -> io::Result<()> {
         self.ready(Direction::Read, Some(timeout))
@@ -160,6 +218,20 @@ impl<T: AsFd> Watched<T> {
     ///
     /// # Errors
     /// If another greenlet is waiting for the same. In a destructor run by a panic or a kill, which does not wait.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{io::Watched, spawn};
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut ours, mut theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// while ours.write(&[0; 4096]).is_ok() {} // until it is full
+    /// let _theirs = spawn(move || theirs.read(&mut vec![0; 1 << 20]).map(|_| theirs));
+    /// Watched::new(&ours)?.writable()?; // that one makes room meanwhile
+    /// assert!(ours.write(b"x").is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn writable(&self) -> io::Result<()> {
         self.ready(Direction::Write, None)
@@ -171,6 +243,19 @@ impl<T: AsFd> Watched<T> {
     ///
     /// # Errors
     /// `TimedOut`; and as [`writable`](Self::writable).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::io::Watched;
+    /// use std::{io::{ErrorKind, Write}, time::Duration};
+    ///
+    /// let (mut ours, _idle) = std::os::unix::net::UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// while ours.write(&[0; 4096]).is_ok() {} // until it is full
+    /// let error = Watched::new(ours)?.writable_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn writable_timeout(&self, timeout: Duration) -> io::Result<()> {
         self.ready(Direction::Write, Some(timeout))
@@ -184,6 +269,24 @@ impl<T: AsFd> Watched<T> {
     /// # Errors
     /// Those of the operation. `InvalidInput` if the descriptor is blocking: the operation would stop the whole thread. If another
     /// greenlet is waiting for the same. In a destructor run by a panic or a kill, if it would have to wait.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{io::{Direction, Watched}, spawn};
+    /// use std::io::{ErrorKind, Read, Write};
+    ///
+    /// let (ours, mut theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// spawn(move || theirs.write_all(b"ping"));
+    /// let (watched, mut place) = (Watched::nonblocking(ours)?, [0; 8]);
+    /// let count = watched.with_io(Direction::Read, |mut socket| socket.read(&mut place))?;
+    /// assert_eq!(&place[..count], b"ping");
+    ///
+    /// let ours = watched.into_inner();
+    /// ours.set_nonblocking(false)?;
+    /// let error = Watched::new(ours)?.with_io(Direction::Read, |mut socket| socket.read(&mut place)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput); // it would stop the whole thread
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn with_io<R>(
         &self,
