@@ -27,6 +27,16 @@ pub trait ToSocketAddrs {
     ///
     /// # Errors
     /// If the text is no address, or if the name cannot be resolved.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::ToSocketAddrs;
+    ///
+    /// assert_eq!("[::1]:80".to_socket_addrs()?, ["[::1]:80".parse().unwrap()]);
+    /// let error = "localhost".to_socket_addrs().unwrap_err();
+    /// assert_eq!(error.to_string(), "`localhost` is not an address: it should be host:port, with a port from 0 to 65535");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn to_socket_addrs(&self) -> io::Result<Vec<SocketAddr>>;
 
     /// [`to_socket_addrs`](Self::to_socket_addrs), waiting at most for `limit`. **Switches**: if that does.

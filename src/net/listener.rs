@@ -38,6 +38,16 @@ impl TcpListener {
     ///
     /// # Errors
     /// That of the last address tried, which its text names: for example that it is in use.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::TcpListener;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let error = TcpListener::bind(listener.local_addr()?).unwrap_err();
+    /// assert!(error.to_string().contains("another program listens there"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let bound = first_bound(addr, socket::bind)?;
@@ -53,6 +63,21 @@ impl TcpListener {
     ///
     /// # Errors
     /// If the system refuses, for example because the process has too many open files.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::{TcpListener, TcpStream}, spawn};
+    /// use std::io::Write;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let address = listener.local_addr()?;
+    /// let client = spawn(move || std::io::read_to_string(TcpStream::connect(address)?));
+    /// let (mut socket, peer) = listener.accept()?; // the client connects meanwhile
+    /// write!(socket, "hello, {}", peer.ip())?;
+    /// drop(socket);
+    /// assert_eq!(client.join().unwrap()?, "hello, 127.0.0.1");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, peer) = self.inner.reading(socket::accept)?;
@@ -60,9 +85,9 @@ impl TcpListener {
     }
 }
 
-option_methods! { TcpListener:
+option_methods! { TcpListener by set_up:
     /// Sets how many routers a packet may pass, for the connections to come, too.
-    set_ttl, ttl: u32;
+    set_ttl, ttl: u32 = 10;
 }
 listener_methods!(TcpListener, TcpStream);
 socket_methods!(TcpListener, std::net::TcpListener, SocketAddr);

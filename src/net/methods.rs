@@ -9,6 +9,17 @@ macro_rules! socket_methods {
             ///
             /// # Errors
             /// If the system refuses to make it non-blocking or to watch it.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::os::fd::AsRawFd;
+            #[doc = $crate::net::examples::example!(set_up $Socket)]
+            /// let number = socket.as_raw_fd();
+            /// let std = socket.into_std()?; // from another library, for example
+            #[doc = concat!("let socket = ", stringify!($Socket), "::from_std(std)?;")]
+            /// assert_eq!(socket.as_raw_fd(), number); // still the same
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn from_std(socket: $Std) -> io::Result<Self> {
                 Ok($Socket { inner: Shared::from_std(socket)? })
             }
@@ -19,6 +30,14 @@ macro_rules! socket_methods {
             /// # Errors
             /// If the system refuses to make it blocking, or to duplicate the descriptor, which is necessary if there are
             /// clones.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = $crate::net::examples::example!(set_up $Socket)]
+            /// let std = socket.into_std()?;
+            /// assert!(!rustix::fs::fcntl_getfl(&std)?.contains(rustix::fs::OFlags::NONBLOCK)); // it blocks the thread
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn into_std(self) -> io::Result<$Std> {
                 self.inner.into_std()
             }
@@ -28,6 +47,15 @@ macro_rules! socket_methods {
             ///
             /// # Errors
             /// None at present; the result is the standard library's.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::os::fd::AsRawFd;
+            #[doc = $crate::net::examples::example!(set_up $Socket)]
+            /// let clone = socket.try_clone()?;
+            /// assert_eq!(clone.as_raw_fd(), socket.as_raw_fd());
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn try_clone(&self) -> io::Result<Self> {
                 Ok($Socket { inner: self.inner.clone() })
             }
@@ -36,6 +64,13 @@ macro_rules! socket_methods {
             ///
             /// # Errors
             /// If the system does not tell.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = $crate::net::examples::example!(set_up $Socket)]
+            #[doc = $crate::net::examples::example!(local_addr $Socket)]
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn local_addr(&self) -> io::Result<$Address> {
                 self.inner.std().local_addr()
             }
@@ -44,6 +79,13 @@ macro_rules! socket_methods {
             ///
             /// # Errors
             /// If the system does not tell.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = $crate::net::examples::example!(set_up $Socket)]
+            /// assert!(socket.take_error()?.is_none()); // nothing has gone wrong
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
                 self.inner.std().take_error()
             }
@@ -78,6 +120,16 @@ macro_rules! limit_methods {
             ///
             /// # Errors
             /// `InvalidInput` for a limit of zero, as in the standard library.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = $crate::net::examples::example!(use_wait $Socket)]
+            #[doc = $crate::net::examples::example!(set_up $Socket)]
+            /// socket.set_read_timeout(Some(Duration::from_millis(1)))?;
+            #[doc = $crate::net::examples::example!(wait $Socket)]
+            /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
                 self.inner.set_read_timeout(limit)
             }
@@ -87,6 +139,17 @@ macro_rules! limit_methods {
             ///
             /// # Errors
             /// `InvalidInput` for a limit of zero, as in the standard library.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::{io::ErrorKind, time::Duration};
+            #[doc = $crate::net::examples::example!(set_up $Socket)]
+            /// socket.set_write_timeout(Some(Duration::from_secs(5)))?;
+            /// let error = socket.set_write_timeout(Some(Duration::ZERO)).unwrap_err();
+            /// assert_eq!(error.kind(), ErrorKind::InvalidInput); // the limit stays as it was
+            /// assert_eq!(socket.write_timeout()?, Some(Duration::from_secs(5)));
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_write_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
                 self.inner.set_write_timeout(limit)
             }
@@ -95,6 +158,16 @@ macro_rules! limit_methods {
             ///
             /// # Errors
             /// None; the result is the standard library's.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::time::Duration;
+            #[doc = $crate::net::examples::example!(set_up $Socket)]
+            /// assert_eq!(socket.read_timeout()?, None);
+            /// socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+            /// assert_eq!(socket.try_clone()?.read_timeout()?, Some(Duration::from_secs(5)));
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
                 Ok(self.inner.read_timeout())
             }
@@ -103,6 +176,16 @@ macro_rules! limit_methods {
             ///
             /// # Errors
             /// None; the result is the standard library's.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::time::Duration;
+            #[doc = $crate::net::examples::example!(set_up $Socket)]
+            /// assert_eq!(socket.write_timeout()?, None);
+            /// socket.set_write_timeout(Some(Duration::from_secs(5)))?;
+            /// assert_eq!(socket.try_clone()?.write_timeout()?, Some(Duration::from_secs(5)));
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
                 Ok(self.inner.write_timeout())
             }
@@ -118,6 +201,13 @@ macro_rules! stream_methods {
             ///
             /// # Errors
             /// If the connection is broken.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = $crate::net::examples::example!(set_up $Stream)]
+            #[doc = $crate::net::examples::example!(peer_addr $Stream)]
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn peer_addr(&self) -> io::Result<$Address> {
                 self.inner.std().peer_addr()
             }
@@ -126,6 +216,15 @@ macro_rules! stream_methods {
             ///
             /// # Errors
             /// If the connection is broken already.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::{io::Read, net::Shutdown};
+            #[doc = $crate::net::examples::example!(set_up $Stream)]
+            /// socket.shutdown(Shutdown::Write)?;
+            /// assert_eq!((&peer).read(&mut [0; 8])?, 0); // that is the end
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
                 self.inner.std().shutdown(how)?;
                 self.inner.was_shut_down(how);
@@ -200,6 +299,12 @@ macro_rules! listener_methods {
     ($Listener:ident, $Stream:ident) => {
         impl $Listener {
             /// The connections as they come, for ever. **Switches**: no, but each step does if no connection is waiting.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = $crate::net::examples::example!(incoming $Listener)]
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn incoming(&self) -> Incoming<'_, $Listener> {
                 Incoming { listener: self }
             }
@@ -225,15 +330,23 @@ macro_rules! listener_methods {
     };
 }
 
-/// Options that the standard library has under the same names: setter, getter, type.
+/// Options that the standard library has under the same names: setter, getter, type, and a value for the examples.
 macro_rules! option_methods {
-    ($Socket:ident: $($(#[$doc:meta])* $set:ident, $get:ident: $type:ty;)*) => {
+    ($Socket:ident by $set_up:ident: $($(#[$doc:meta])* $set:ident, $get:ident: $type:ty = $value:literal;)*) => {
         impl $Socket {$(
             $(#[$doc])*
             /// **Switches**: no.
             ///
             /// # Errors
             /// If the system refuses.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = $crate::net::examples::example!($set_up $Socket)]
+            #[doc = concat!("socket.", stringify!($set), "(", stringify!($value), ")?;")]
+            #[doc = concat!("assert_eq!(socket.", stringify!($get), "()?, ", stringify!($value), ");")]
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn $set(&self, value: $type) -> io::Result<()> {
                 self.inner.std().$set(value)
             }
@@ -242,6 +355,14 @@ macro_rules! option_methods {
             ///
             /// # Errors
             /// If the system does not tell.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = $crate::net::examples::example!($set_up $Socket)]
+            #[doc = concat!("socket.", stringify!($set), "(", stringify!($value), ")?;")]
+            #[doc = concat!("assert_eq!(socket.", stringify!($get), "()?, ", stringify!($value), ");")]
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn $get(&self) -> io::Result<$type> {
                 self.inner.std().$get()
             }

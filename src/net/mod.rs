@@ -3,6 +3,7 @@
 
 mod address;
 mod connect;
+mod examples;
 mod listener;
 mod methods;
 mod patience;

@@ -147,6 +147,21 @@ impl TcpStream {
     ///
     /// # Errors
     /// As for `read`.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{TcpListener, TcpStream};
+    /// use std::io::{Read, Write};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// TcpStream::connect(listener.local_addr()?)?.write_all(b"GET /")?;
+    /// let (mut socket, _) = listener.accept()?;
+    /// let (mut first, mut text) = ([0], String::new());
+    /// socket.peek(&mut first)?; // by this, somebody who reads everything may be chosen
+    /// socket.read_to_string(&mut text)?;
+    /// assert_eq!((first, text.as_str()), ([b'G'], "GET /"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
@@ -161,6 +176,20 @@ impl TcpStream {
     ///
     /// # Errors
     /// If the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{TcpListener, TcpStream};
+    /// use std::{io::{ErrorKind, Read}, time::Duration};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let client = TcpStream::connect(listener.local_addr()?)?;
+    /// let (mut socket, _) = listener.accept()?;
+    /// client.set_linger(Some(Duration::ZERO))?;
+    /// drop(client);
+    /// assert_eq!(socket.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         socket::set_linger(self, linger)
     }
@@ -169,6 +198,19 @@ impl TcpStream {
     ///
     /// # Errors
     /// If the system does not tell.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{TcpListener, TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let stream = TcpStream::connect(listener.local_addr()?)?;
+    /// assert_eq!(stream.linger()?, None);
+    /// stream.set_linger(Some(Duration::ZERO))?;
+    /// assert_eq!(stream.linger()?, Some(Duration::ZERO));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         socket::linger(self)
     }
@@ -199,16 +241,29 @@ impl TcpStream {
     ///
     /// # Errors
     /// If the system does not tell.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{TcpListener, TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let stream = TcpStream::connect(listener.local_addr()?)?;
+    /// assert_eq!(stream.keepalive()?, None);
+    /// stream.set_keepalive(Some(Duration::from_secs(60)))?;
+    /// assert_eq!(stream.keepalive()?, Some(Duration::from_secs(60)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn keepalive(&self) -> io::Result<Option<Duration>> {
         socket::keepalive(self.inner.std())
     }
 }
 
-option_methods! { TcpStream:
+option_methods! { TcpStream by set_up:
     /// Sends small pieces at once instead of waiting for more (`TCP_NODELAY`).
-    set_nodelay, nodelay: bool;
+    set_nodelay, nodelay: bool = true;
     /// Sets how many routers a packet may pass.
-    set_ttl, ttl: u32;
+    set_ttl, ttl: u32 = 10;
 }
 limit_methods!(TcpStream, "read", "write");
 stream_methods!(TcpStream, SocketAddr);

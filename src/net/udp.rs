@@ -78,6 +78,20 @@ impl UdpSocket {
     /// # Errors
     /// That of the last address tried, which its text names; that the name cannot be resolved. If the peer's system says that
     /// nobody listens there, a later call has that as its error.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    ///
+    /// let (socket, peer, stranger) =
+    ///     (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// socket.connect(peer.local_addr()?)?;
+    /// stranger.send_to(b"buy this", socket.local_addr()?)?;
+    /// peer.send_to(b"hello", socket.local_addr()?)?;
+    /// let mut place = [0; 8];
+    /// assert_eq!(socket.recv(&mut place)?, 5); // the stranger's is not heard
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
         first(addr, "connect a UDP socket to", |address| {
@@ -115,6 +129,18 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As for `recv_from`.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    ///
+    /// let (a, b) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// a.send_to(b"hello", b.local_addr()?)?;
+    /// let mut place = [0; 8];
+    /// assert_eq!(b.peek_from(&mut place)?, (5, a.local_addr()?));
+    /// assert_eq!(b.recv_from(&mut place)?, (5, a.local_addr()?)); // the same
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.inner.reading(|socket| socket.peek_from(buf))
@@ -127,6 +153,18 @@ impl UdpSocket {
     /// # Errors
     /// If the system refuses, for example because it is too long; the text names the address. `TimedOut` if the limit for writing has
     /// passed. That the name cannot be resolved.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    ///
+    /// let (a, b) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// assert_eq!(a.send_to(b"hello", b.local_addr()?)?, 5);
+    /// assert!(a.send_to(&[0; 70_000], b.local_addr()?).is_err()); // no datagram is that long
+    /// let mut place = [0; 8];
+    /// assert_eq!(b.recv_from(&mut place)?, (5, a.local_addr()?));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn send_to(&self, buf: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
         let Some(&to) = addr.to_socket_addrs()?.first() else {
@@ -143,6 +181,19 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As for [`recv_from`](Self::recv_from); `ConnectionRefused` if nobody listens at the peer's address.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    ///
+    /// let (a, b) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// b.connect(a.local_addr()?)?;
+    /// a.send_to(b"hello", b.local_addr()?)?;
+    /// let mut place = [0; 8];
+    /// let count = b.recv(&mut place)?;
+    /// assert_eq!(&place[..count], b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     #[inline]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
@@ -155,6 +206,20 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As for `recv`.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    ///
+    /// let (a, b) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// b.connect(a.local_addr()?)?;
+    /// a.send_to(b"hello", b.local_addr()?)?;
+    /// let mut place = [0; 2];
+    /// assert_eq!((b.peek(&mut place)?, &place), (2, b"he"));
+    /// let mut place = [0; 8];
+    /// assert_eq!(b.recv(&mut place)?, 5); // all of the same
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.inner.reading(|socket| socket.peek(buf))
@@ -167,6 +232,18 @@ impl UdpSocket {
     /// # Errors
     /// If the socket is not connected, or the system refuses; `ConnectionRefused` if an earlier datagram was. `TimedOut` if the limit
     /// for writing has passed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    ///
+    /// let (a, b) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// assert!(a.send(b"hello").is_err()); // to whom?
+    /// a.connect(b.local_addr()?)?;
+    /// assert_eq!(a.send(b"hello")?, 5);
+    /// assert_eq!(b.recv_from(&mut [0; 8])?, (5, a.local_addr()?));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     #[inline]
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
@@ -177,6 +254,17 @@ impl UdpSocket {
     ///
     /// # Errors
     /// If it is not connected.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    ///
+    /// let (a, b) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// assert!(a.peer_addr().is_err());
+    /// a.connect(b.local_addr()?)?;
+    /// assert_eq!(a.peer_addr()?, b.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.inner.std().peer_addr()
     }
@@ -209,6 +297,18 @@ impl UdpSocket {
     ///
     /// # Errors
     /// If the address is none of a group, or the system refuses; the text names it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    /// use std::net::Ipv6Addr;
+    ///
+    /// # let Ok(_) = UdpSocket::bind("[::1]:0") else { return Ok(()) };
+    /// let socket = UdpSocket::bind("[::]:0")?;
+    /// let error = socket.join_multicast_v6(&Ipv6Addr::LOCALHOST, 0).unwrap_err(); // which is no group
+    /// assert!(error.to_string().starts_with("cannot join the group ::1 at the interface 0"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         let outcome = self.inner.std().join_multicast_v6(group, interface);
         outcome.map_err(|error| {
@@ -220,6 +320,19 @@ impl UdpSocket {
     ///
     /// # Errors
     /// If the socket is no member; the text names the group.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    /// use std::net::Ipv4Addr;
+    ///
+    /// let group = Ipv4Addr::new(239, 255, 1, 1);
+    /// let socket = UdpSocket::bind("0.0.0.0:0")?;
+    /// socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
+    /// socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
+    /// assert!(socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST).is_err()); // it is no member any more
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         let outcome = self.inner.std().leave_multicast_v4(group, interface);
         outcome.map_err(|error| {
@@ -231,6 +344,19 @@ impl UdpSocket {
     ///
     /// # Errors
     /// If the socket is no member; the text names the group.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UdpSocket;
+    /// use std::net::Ipv6Addr;
+    ///
+    /// # let Ok(_) = UdpSocket::bind("[::1]:0") else { return Ok(()) };
+    /// let socket = UdpSocket::bind("[::]:0")?;
+    /// let group = Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 0x1234);
+    /// let error = socket.leave_multicast_v6(&group, 0).unwrap_err(); // it has not joined
+    /// assert!(error.to_string().starts_with("cannot leave the group ff01::1234"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         let outcome = self.inner.std().leave_multicast_v6(group, interface);
         outcome.map_err(|error| {
@@ -239,17 +365,19 @@ impl UdpSocket {
     }
 }
 
-option_methods! { UdpSocket:
+option_methods! { UdpSocket by set_up:
     /// Allows to send to broadcast addresses (`SO_BROADCAST`).
-    set_broadcast, broadcast: bool;
+    set_broadcast, broadcast: bool = true;
     /// Sets how many routers a packet may pass.
-    set_ttl, ttl: u32;
+    set_ttl, ttl: u32 = 10;
     /// Gives what is sent to an IPv4 group to its members on this machine, too.
-    set_multicast_loop_v4, multicast_loop_v4: bool;
-    /// Gives what is sent to an IPv6 group to its members on this machine, too.
-    set_multicast_loop_v6, multicast_loop_v6: bool;
+    set_multicast_loop_v4, multicast_loop_v4: bool = false;
     /// Sets how many routers a packet to an IPv4 group may pass; 1 unless it is set.
-    set_multicast_ttl_v4, multicast_ttl_v4: u32;
+    set_multicast_ttl_v4, multicast_ttl_v4: u32 = 10;
+}
+option_methods! { UdpSocket by set_up6:
+    /// Gives what is sent to an IPv6 group to its members on this machine, too.
+    set_multicast_loop_v6, multicast_loop_v6: bool = false;
 }
 limit_methods!(UdpSocket, "receive", "send");
 socket_methods!(UdpSocket, std::net::UdpSocket, SocketAddr);

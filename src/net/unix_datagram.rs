@@ -42,6 +42,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If it cannot be made; the text names the path.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-doc-bind-{}", std::process::id()));
+    ///
+    /// let socket = UnixDatagram::bind(&path)?;
+    /// assert_eq!(socket.local_addr()?.as_pathname(), Some(&*path));
+    /// assert!(UnixDatagram::bind(&path).is_err()); // the place is taken
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         let path = path.as_ref();
         unix::UnixDatagram::bind(path)
@@ -53,6 +65,19 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If it cannot be had; the text names it.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use greenloop::net::UnixDatagram;
+    /// use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    ///
+    /// let address = SocketAddr::from_abstract_name(format!("a name {}", std::process::id()))?;
+    /// let socket = UnixDatagram::bind_addr(&address)?;
+    /// assert_eq!(socket.local_addr()?.as_abstract_name(), address.as_abstract_name());
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind_addr(address: &unix::SocketAddr) -> io::Result<UnixDatagram> {
         unix::UnixDatagram::bind_addr(address)
             .and_then(Self::from_std)
@@ -63,6 +88,15 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    ///
+    /// let socket = UnixDatagram::unbound()?;
+    /// assert!(socket.local_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn unbound() -> io::Result<UnixDatagram> {
         Self::from_std(unix::UnixDatagram::unbound()?)
     }
@@ -71,6 +105,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    ///
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.send(b"one")?;
+    /// a.send(b"three")?;
+    /// let mut place = [0; 8];
+    /// assert_eq!((b.recv(&mut place)?, b.recv(&mut place)?), (3, 5)); // not mixed up
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (one, other) = unix::UnixDatagram::pair()?;
         Ok((Self::from_std(one)?, Self::from_std(other)?))
@@ -80,6 +126,20 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If there is no socket or it may not be used; the text names the path.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-doc-connect-{}", std::process::id()));
+    ///
+    /// let receiver = UnixDatagram::bind(&path)?;
+    /// let sender = UnixDatagram::unbound()?;
+    /// sender.connect(&path)?;
+    /// sender.send(b"hello")?;
+    /// assert_eq!(receiver.recv(&mut [0; 8])?, 5);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let outcome = self.inner.std().connect(path);
@@ -90,6 +150,20 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If there is no socket or it may not be used; the text names the address.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-doc-connect-addr-{}", std::process::id()));
+    ///
+    /// let receiver = UnixDatagram::bind(&path)?;
+    /// let sender = UnixDatagram::unbound()?;
+    /// sender.connect_addr(&receiver.local_addr()?)?;
+    /// sender.send(b"hello")?;
+    /// assert_eq!(receiver.recv(&mut [0; 8])?, 5);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect_addr(&self, address: &unix::SocketAddr) -> io::Result<()> {
         let outcome = self.inner.std().connect_addr(address);
         outcome.map_err(|error| with_context(error, format!("cannot connect to {address:?}")))
@@ -101,6 +175,22 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// `TimedOut` if the limit for reading has passed; if the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    /// # let folder = std::env::temp_dir().join(format!("greenloop-doc-recv-from-{}", std::process::id()));
+    /// # std::fs::create_dir(&folder)?;
+    ///
+    /// let server = UnixDatagram::bind(folder.join("server"))?;
+    /// let client = UnixDatagram::bind(folder.join("client"))?;
+    /// client.send_to(b"hello", folder.join("server"))?;
+    /// let (count, from) = server.recv_from(&mut [0; 8])?;
+    /// server.send_to_addr(b"welcome", &from)?; // an answer
+    /// assert_eq!((count, client.recv(&mut [0; 8])?), (5, 7));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     #[inline]
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, unix::SocketAddr)> {
@@ -113,6 +203,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As for `recv_from`.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    ///
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// let (count, from) = b.peek_from(&mut [0; 8])?;
+    /// assert!(count == 5 && from.is_unnamed());
+    /// assert_eq!(b.recv(&mut [0; 8])?, 5); // the same
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, unix::SocketAddr)> {
         self.receiving(|socket| unix_socket::peek_from(socket, buf), || Ok((0, unix_socket::unnamed()?)))
@@ -124,6 +226,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As for [`recv_from`](Self::recv_from).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    ///
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// let mut place = [0; 8];
+    /// let count = b.recv(&mut place)?;
+    /// assert_eq!(&place[..count], b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     #[inline]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
@@ -136,6 +250,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As for `recv`.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    ///
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// let mut place = [0; 8];
+    /// assert_eq!(b.peek(&mut place)?, 5);
+    /// assert_eq!(b.recv(&mut place)?, 5); // the same
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.receiving(|socket| unix_socket::peek(socket, buf), || Ok(0))
@@ -147,6 +273,17 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If the socket is not connected, the peer is gone, or the datagram is too long; `TimedOut` if the limit for writing has passed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    ///
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// assert_eq!(a.send(b"hello")?, 5);
+    /// drop(b);
+    /// assert!(a.send(b"hello").is_err()); // the peer is gone
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     #[inline]
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
@@ -188,6 +325,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As for `send_to`; the text names the address.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-doc-send-to-addr-{}", std::process::id()));
+    ///
+    /// let receiver = UnixDatagram::bind(&path)?;
+    /// UnixDatagram::unbound()?.send_to_addr(b"hello", &receiver.local_addr()?)?;
+    /// assert_eq!(receiver.recv(&mut [0; 8])?, 5);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn send_to_addr(&self, buf: &[u8], address: &unix::SocketAddr) -> io::Result<usize> {
         self.send_patiently(|socket| socket.send_to_addr(buf, address))
@@ -220,6 +369,16 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If it is not connected.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    ///
+    /// let (a, _b) = UnixDatagram::pair()?;
+    /// assert!(a.peer_addr()?.is_unnamed());
+    /// assert!(UnixDatagram::unbound()?.peer_addr().is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<unix::SocketAddr> {
         self.inner.std().peer_addr()
     }
@@ -229,6 +388,19 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If the socket is not connected.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixDatagram;
+    /// use std::net::Shutdown;
+    ///
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// b.shutdown(Shutdown::Read)?;
+    /// assert_eq!(b.recv(&mut [0; 8])?, 5);
+    /// assert_eq!(b.recv(&mut [0; 8])?, 0); // nothing else is left
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.inner.std().shutdown(how)?;
         self.inner.was_shut_down(how);

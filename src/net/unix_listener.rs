@@ -39,6 +39,20 @@ impl UnixListener {
     ///
     /// # Errors
     /// If it cannot be made, for example because there is a file already; the text names the path.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixListener;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-doc-listen-{}", std::process::id()));
+    ///
+    /// drop(UnixListener::bind(&path)?); // the file stays
+    /// let error = UnixListener::bind(&path).unwrap_err();
+    /// assert!(error.to_string().contains("remove it if no other program listens there"));
+    /// std::fs::remove_file(&path)?;
+    /// assert!(UnixListener::bind(&path).is_ok());
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         let path = path.as_ref();
         unix::UnixListener::bind(path).and_then(Self::from_std).map_err(|error| {
@@ -56,6 +70,19 @@ impl UnixListener {
     ///
     /// # Errors
     /// As for [`bind`](Self::bind); the text names the address.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use greenloop::net::UnixListener;
+    /// use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    ///
+    /// let address = SocketAddr::from_abstract_name(format!("our service {}", std::process::id()))?;
+    /// let listener = UnixListener::bind_addr(&address)?; // no file stays
+    /// assert_eq!(listener.local_addr()?.as_abstract_name(), address.as_abstract_name());
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind_addr(address: &unix::SocketAddr) -> io::Result<UnixListener> {
         unix::UnixListener::bind_addr(address)
             .and_then(Self::from_std)
@@ -68,6 +95,21 @@ impl UnixListener {
     ///
     /// # Errors
     /// If the system refuses, for example because the process has too many open files.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{UnixListener, UnixStream};
+    /// use std::io::Write;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-doc-accept-{}", std::process::id()));
+    ///
+    /// let listener = UnixListener::bind(&path)?;
+    /// UnixStream::connect(&path)?.write_all(b"hello")?;
+    /// let (socket, peer) = listener.accept()?;
+    /// assert!(peer.is_unnamed());
+    /// assert_eq!(std::io::read_to_string(socket)?, "hello");
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn accept(&self) -> io::Result<(UnixStream, unix::SocketAddr)> {
         let (socket, peer) = self.inner.reading(unix_socket::accept)?;

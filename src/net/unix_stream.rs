@@ -159,6 +159,20 @@ impl UnixStream {
     ///
     /// # Errors
     /// As for `read`.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::UnixStream;
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut a, mut b) = UnixStream::pair()?;
+    /// a.write_all(b"hello")?;
+    /// let (mut first, mut all) = ([0], [0; 5]);
+    /// b.peek(&mut first)?;
+    /// b.read_exact(&mut all)?;
+    /// assert_eq!((&first, &all), (b"h", b"hello"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
