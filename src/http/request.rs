@@ -45,21 +45,50 @@ impl<'a> Request<'a> {
     }
 
     /// The method: any token, in the case it was sent.
+    ///
+    /// ```
+    /// use greenloop::http::{Method, Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| if request.method() == Method::PUT { "stored" } else { "no" });
+    /// assert_eq!(client.put("/").body("tea").send().text(), "stored");
+    /// ```
     pub fn method(&self) -> &'a Method {
         self.head.method()
     }
 
     /// The request target as it was sent: `/path?query`, `http://host/path?query`, `*` or `host:port`.
+    ///
+    /// ```
+    /// use greenloop::http::{self, Request};
+    ///
+    /// let app = |request: &mut Request<'_>| request.target().to_string();
+    /// assert!(http::exchange(&app, b"GET http://h/a?b HTTP/1.1\r\n\r\n").ends_with(b"\r\n\r\nhttp://h/a?b"));
+    /// ```
     pub fn target(&self) -> &'a str {
         self.head.target()
     }
 
     /// The path of the target as it was sent, percent-encoding and all; `/` where the target has none.
+    ///
+    /// ```
+    /// use greenloop::http::{self, Request};
+    ///
+    /// let app = |request: &mut Request<'_>| request.path().to_string();
+    /// assert!(http::exchange(&app, b"GET http://h/a%20b?c HTTP/1.1\r\n\r\n").ends_with(b"\r\n\r\n/a%20b"));
+    /// ```
     pub fn path(&self) -> &'a str {
         self.head.path()
     }
 
     /// What follows the first `?` of the target, as it was sent.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| format!("{:?}", request.query()));
+    /// assert_eq!(client.get("/tea?kind=earl%20grey").send().text(), r#"Some("kind=earl%20grey")"#);
+    /// assert_eq!(client.get("/tea").send().text(), "None");
+    /// ```
     pub fn query(&self) -> Option<&'a str> {
         self.head.query()
     }
@@ -82,29 +111,70 @@ impl<'a> Request<'a> {
 
     /// What stands in the path in place of a parameter of the route, percent-decoded: `7` for `id`, if the pattern is
     /// `/things/{id}` and the path `/things/7`. `None` if the route has no such parameter. See [`Router`](super::Router).
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Router, TestClient};
+    ///
+    /// let app = Router::new().get("/things/{id}", |request: &mut Request<'_>| request.param("id").unwrap().into_owned());
+    /// assert_eq!(TestClient::new(app).get("/things/a%20b").send().text(), "a b");
+    /// ```
     pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
         let place = self.params.as_ref()?.place(name)?;
         params::decode(&self.path()[place])
     }
 
     /// The version that the client speaks, 1.0 or 1.1.
+    ///
+    /// ```
+    /// use greenloop::http::{self, Request, Version};
+    ///
+    /// let app = |request: &mut Request<'_>| if request.version() == Version::HTTP_10 { "old" } else { "new" };
+    /// assert!(http::exchange(&app, b"GET / HTTP/1.0\r\n\r\n").ends_with(b"\r\n\r\nold"));
+    /// ```
     pub fn version(&self) -> Version {
         self.head.version()
     }
 
     /// The first value of a header, whatever the case of its name. `None` if there is none, or if its value
     /// is not UTF-8 (see [`header_all`](Request::header_all) for those).
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| request.header("ACCEPT").unwrap_or("anything").to_string());
+    /// assert_eq!(client.get("/").header("Accept", "text/html").send().text(), "text/html");
+    /// assert_eq!(client.get("/").send().text(), "anything");
+    /// ```
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.header_all(name).next().and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// All values of a header in the order they were sent, as bytes without surrounding blanks.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let app = |request: &mut Request<'_>| request.header_all("x-tag").collect::<Vec<_>>().join(&b'+');
+    /// let answer = TestClient::new(app).get("/").header("X-Tag", "a").header("X-Tag", "b").send();
+    /// assert_eq!(answer.text(), "a+b");
+    /// ```
     pub fn header_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let fields = self.head.fields();
         fields.filter(move |(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// All headers as a map, which is built when this is first called.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient, header};
+    ///
+    /// let app = |request: &mut Request<'_>| {
+    ///     let headers = request.headers();
+    ///     format!("{} of {}", headers.contains_key(header::COOKIE), headers.len())
+    /// };
+    /// // The other one is `Host`.
+    /// assert_eq!(TestClient::new(app).get("/").header("Cookie", "a=1").send().text(), "true of 2");
+    /// ```
     pub fn headers(&self) -> &HeaderMap {
         self.headers.get_or_init(|| {
             let mut map = HeaderMap::new();
@@ -119,6 +189,16 @@ impl<'a> Request<'a> {
     }
 
     /// The address at the other end of the connection. Headers such as `X-Forwarded-For` are not looked at.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| match request.peer_addr() {
+    ///     Some(address) => format!("hello, {}", address.ip()),
+    ///     None => "hello, whoever you are".to_string(),
+    /// });
+    /// assert_eq!(client.get("/").send().text(), "hello, whoever you are"); // not by a socket
+    /// ```
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -139,6 +219,18 @@ impl<'a> Request<'a> {
     }
 
     /// The body.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    /// use std::io::Read;
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| {
+    ///     let mut bytes = Vec::new();
+    ///     request.body().take(4).read_to_end(&mut bytes)?;
+    ///     Ok(bytes)
+    /// });
+    /// assert_eq!(client.post("/").body("a long story").send().text(), "a lo");
+    /// ```
     pub fn body(&mut self) -> &mut RequestBody<'a> {
         &mut self.body
     }
