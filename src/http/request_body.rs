@@ -86,6 +86,18 @@ impl<'a> RequestBody<'a> {
     }
 
     /// How many bytes are still to be read, where the client has said so: not for a chunked body.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    /// use std::io::Read;
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| {
+    ///     let before = request.body().len_hint();
+    ///     request.body().read_exact(&mut [0; 2])?;
+    ///     Ok(format!("{before:?}, {:?}", request.body().len_hint()))
+    /// });
+    /// assert_eq!(client.post("/").body("hello").send().text(), "Some(5), Some(3)");
+    /// ```
     pub fn len_hint(&self) -> Option<u64> {
         match self.left {
             Left::Known(left) => Some(left),
