@@ -38,6 +38,14 @@ pub struct Response {
 
 impl Response {
     /// A response with this status, without headers of its own and without a body.
+    ///
+    /// ```
+    /// use greenloop::http::{Response, StatusCode};
+    ///
+    /// let response = Response::new(StatusCode::NO_CONTENT);
+    /// assert_eq!(response.status(), 204);
+    /// assert!(response.headers().is_empty());
+    /// ```
     pub fn new(status: StatusCode) -> Response {
         Response { status, headers: None, body: Body::empty(), failure: None, take_over: None }
     }
@@ -54,6 +62,18 @@ impl Response {
     /// are refused: the response becomes a 500, and the reason is reported. Where names or values come from
     /// outside, make a [`HeaderValue`] of them first and handle its error; one put in by
     /// [`headers_mut`](Response::headers_mut) may have bytes beyond ASCII.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Response, StatusCode, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| match request.path() {
+    ///     "/" => Response::new(StatusCode::FOUND).header("Location", "/home"),
+    ///     _ => Response::new(StatusCode::FOUND).header("Location", "/home\r\nSet-Cookie: a=1"),
+    /// });
+    /// assert_eq!(client.get("/").send().header("location"), Some("/home"));
+    /// assert_eq!(client.get("/evil").send().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    /// assert!(client.reports()[0].contains("malformed value of the response header `location`"));
+    /// ```
     pub fn header<N, V>(mut self, name: N, value: V) -> Response
     where
         N: TryInto<HeaderName, Error: fmt::Display>,
@@ -84,21 +104,52 @@ impl Response {
     }
 
     /// Sets the body.
+    ///
+    /// ```
+    /// use greenloop::http::{Body, Request, Response, StatusCode, TestClient};
+    ///
+    /// let client = TestClient::new(|_: &mut Request<'_>| {
+    ///     Response::new(StatusCode::OK).header("Content-Type", "text/csv").body(Body::stream(["a,b\n", "1,2\n"]))
+    /// });
+    /// assert_eq!(client.get("/").send().text(), "a,b\n1,2\n");
+    /// ```
     pub fn body(self, body: impl Into<Body>) -> Response {
         Response { body: body.into(), ..self }
     }
 
     /// The status.
+    ///
+    /// ```
+    /// use greenloop::http::{IntoResponse, StatusCode};
+    ///
+    /// assert_eq!("hello".into_response().status(), StatusCode::OK);
+    /// assert_eq!((StatusCode::GONE, "it was here").into_response().status(), StatusCode::GONE);
+    /// ```
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
     /// The status, to be changed.
+    ///
+    /// ```
+    /// use greenloop::http::{IntoResponse, StatusCode};
+    ///
+    /// let mut response = "brewing".into_response();
+    /// *response.status_mut() = StatusCode::ACCEPTED;
+    /// assert_eq!(response.status(), 202);
+    /// ```
     pub fn status_mut(&mut self) -> &mut StatusCode {
         &mut self.status
     }
 
     /// The headers that were set.
+    ///
+    /// ```
+    /// use greenloop::http::{Response, StatusCode, header};
+    ///
+    /// let response = Response::new(StatusCode::OK).header("Content-Type", "text/html");
+    /// assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html");
+    /// ```
     pub fn headers(&self) -> &HeaderMap {
         static NONE: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
         self.own_headers().unwrap_or(&NONE)
@@ -111,6 +162,14 @@ impl Response {
     }
 
     /// The headers, to be changed.
+    ///
+    /// ```
+    /// use greenloop::http::{HeaderValue, IntoResponse, header};
+    ///
+    /// let mut response = "hello".into_response().header("Vary", "Accept");
+    /// response.headers_mut().append(header::VARY, HeaderValue::from_static("Cookie"));
+    /// assert_eq!(response.headers().get_all(header::VARY).iter().count(), 2);
+    /// ```
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         self.headers.get_or_insert_default()
     }
