@@ -42,11 +42,26 @@ pub(crate) enum Content {
 
 impl Body {
     /// No body.
+    ///
+    /// ```
+    /// use greenloop::http::{Body, Request, TestClient};
+    ///
+    /// let answer = TestClient::new(|_: &mut Request<'_>| Body::empty()).get("/").send();
+    /// assert_eq!((answer.status().as_u16(), answer.header("content-length")), (200, Some("0")));
+    /// assert_eq!(answer.header("content-type"), None);
+    /// ```
     pub fn empty() -> Body {
         Body::default()
     }
 
     /// A body of bytes.
+    ///
+    /// ```
+    /// use greenloop::http::{Body, Request, TestClient};
+    ///
+    /// let answer = TestClient::new(|_: &mut Request<'_>| Body::bytes([0xca, 0xfe])).get("/").send();
+    /// assert_eq!((answer.body(), answer.header("content-type")), (&[0xca, 0xfe][..], Some("application/octet-stream")));
+    /// ```
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Body {
         Body::from(bytes.into())
     }
@@ -64,6 +79,15 @@ impl Body {
     ///
     /// To an HTTP/1.0 client, or with a `Content-Length` of the handler's own, the pieces are sent as they
     /// are.
+    ///
+    /// ```
+    /// use greenloop::http::{Body, Request, TestClient};
+    ///
+    /// let client = TestClient::new(|_: &mut Request<'_>| Body::stream((1..=3).map(|n| format!("line {n}\n"))));
+    /// let answer = client.get("/").send();
+    /// assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+    /// assert_eq!(answer.text(), "line 1\nline 2\nline 3\n");
+    /// ```
     pub fn stream<I>(pieces: I) -> Body
     where
         I: IntoIterator,
@@ -75,6 +99,14 @@ impl Body {
 
     /// A body that is read from `reader` until its end. See [`Body::stream`] for when that happens; an error
     /// of the reader is reported and ends the response as a panic does.
+    ///
+    /// ```
+    /// use greenloop::http::{Body, Request, TestClient};
+    /// use std::io::Read;
+    ///
+    /// let client = TestClient::new(|_: &mut Request<'_>| Body::reader(std::io::repeat(b'x').take(50_000)));
+    /// assert_eq!(client.get("/").send().body(), vec![b'x'; 50_000]);
+    /// ```
     pub fn reader(reader: impl Read + 'static) -> Body {
         Body::pieces(Reader::new(reader, None))
     }
