@@ -69,6 +69,12 @@ struct Route {
 
 impl Router {
     /// A router without routes.
+    ///
+    /// ```
+    /// use greenloop::http::{Router, TestClient};
+    ///
+    /// assert_eq!(TestClient::new(Router::new()).get("/").send().status(), 404);
+    /// ```
     pub fn new() -> Router {
         Router::default()
     }
@@ -77,6 +83,14 @@ impl Router {
     ///
     /// # Panics
     /// As [`route`](Router::route).
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Router, TestClient};
+    ///
+    /// let client = TestClient::new(Router::new().get("/tea", |_: &mut Request<'_>| "a cup"));
+    /// assert_eq!(client.get("/tea").send().text(), "a cup");
+    /// assert_eq!(client.head("/tea").send().header("content-length"), Some("5"));
+    /// ```
     #[track_caller]
     pub fn get(self, pattern: &str, handler: impl Handler + 'static) -> Router {
         self.route(Method::GET, pattern, handler)
@@ -86,6 +100,15 @@ impl Router {
     ///
     /// # Panics
     /// As [`route`](Router::route).
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Router, StatusCode, TestClient};
+    ///
+    /// let app = Router::new().post("/tea", |_: &mut Request<'_>| (StatusCode::CREATED, "brewed"));
+    /// let client = TestClient::new(app);
+    /// assert_eq!(client.post("/tea").body("mint").send().status(), 201);
+    /// assert_eq!(client.get("/tea").send().status(), 405);
+    /// ```
     #[track_caller]
     pub fn post(self, pattern: &str, handler: impl Handler + 'static) -> Router {
         self.route(Method::POST, pattern, handler)
@@ -95,6 +118,13 @@ impl Router {
     ///
     /// # Panics
     /// As [`route`](Router::route).
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Router, StatusCode, TestClient};
+    ///
+    /// let app = Router::new().put("/tea/{id}", |_: &mut Request<'_>| StatusCode::NO_CONTENT);
+    /// assert_eq!(TestClient::new(app).put("/tea/7").body("mint").send().status(), 204);
+    /// ```
     #[track_caller]
     pub fn put(self, pattern: &str, handler: impl Handler + 'static) -> Router {
         self.route(Method::PUT, pattern, handler)
@@ -104,6 +134,13 @@ impl Router {
     ///
     /// # Panics
     /// As [`route`](Router::route).
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Router, TestClient};
+    ///
+    /// let app = Router::new().delete("/tea/{id}", |request: &mut Request<'_>| format!("no {} left", request.param("id").unwrap()));
+    /// assert_eq!(TestClient::new(app).delete("/tea/7").send().text(), "no 7 left");
+    /// ```
     #[track_caller]
     pub fn delete(self, pattern: &str, handler: impl Handler + 'static) -> Router {
         self.route(Method::DELETE, pattern, handler)
@@ -114,6 +151,15 @@ impl Router {
     /// # Panics
     /// If the pattern does not begin with `/`, is malformed, has more than 8 parameters or contradicts another one, and if
     /// there is a handler for it and this method.
+    ///
+    /// ```
+    /// use greenloop::http::{Method, Request, Router, TestClient};
+    ///
+    /// let app = Router::new().route(Method::PATCH, "/tea", |_: &mut Request<'_>| "with milk");
+    /// let client = TestClient::new(app);
+    /// assert_eq!(client.request(Method::PATCH, "/tea").send().text(), "with milk");
+    /// assert_eq!(client.get("/tea").send().header("allow"), Some("OPTIONS, PATCH"));
+    /// ```
     #[track_caller]
     pub fn route(mut self, method: Method, pattern: &str, handler: impl Handler + 'static) -> Router {
         self.insert(pattern, Some(method), Box::new(handler));
@@ -124,6 +170,17 @@ impl Router {
     ///
     /// # Panics
     /// As [`route`](Router::route).
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Router, TestClient};
+    ///
+    /// let app = Router::new()
+    ///     .get("/tea", |_: &mut Request<'_>| "a cup")
+    ///     .any("/tea", |request: &mut Request<'_>| format!("{}?", request.method()));
+    /// let client = TestClient::new(app);
+    /// assert_eq!(client.get("/tea").send().text(), "a cup");
+    /// assert_eq!(client.delete("/tea").send().text(), "DELETE?");
+    /// ```
     #[track_caller]
     pub fn any(mut self, pattern: &str, handler: impl Handler + 'static) -> Router {
         self.insert(pattern, None, Box::new(handler));
@@ -131,6 +188,15 @@ impl Router {
     }
 
     /// Has requests without a route answered by `handler` and not with 404.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Router, StatusCode, TestClient};
+    ///
+    /// let app = Router::new()
+    ///     .get("/", |_: &mut Request<'_>| "home")
+    ///     .fallback(|request: &mut Request<'_>| (StatusCode::NOT_FOUND, format!("no page at {}", request.path())));
+    /// assert_eq!(TestClient::new(app).get("/tee").send().text(), "no page at /tee");
+    /// ```
     pub fn fallback(mut self, handler: impl Handler + 'static) -> Router {
         self.fallback = Some(Box::new(handler));
         self
