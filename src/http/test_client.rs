@@ -34,6 +34,13 @@ pub struct TestClient<H> {
 
 impl<H: Handler> TestClient<H> {
     /// A client of `handler`.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Router, TestClient};
+    ///
+    /// let app = Router::new().get("/", |_: &mut Request<'_>| "home");
+    /// assert_eq!(TestClient::new(app).get("/").send().text(), "home");
+    /// ```
     pub fn new(handler: H) -> TestClient<H> {
         let reports = Rc::new(RefCell::new(Vec::new()));
         let sink = reports.clone();
@@ -42,42 +49,102 @@ impl<H: Handler> TestClient<H> {
     }
 
     /// Sets the limits of the connections.
+    ///
+    /// ```
+    /// use greenloop::http::{Limits, Request, TestClient};
+    ///
+    /// let client = TestClient::new(|_: &mut Request<'_>| "taken").limits(Limits::new().max_body(4));
+    /// assert_eq!(client.post("/").body("tea").send().status(), 200);
+    /// assert_eq!(client.post("/").body("coffee").send().status(), 413);
+    /// ```
     pub fn limits(mut self, limits: Limits) -> TestClient<H> {
         self.config = self.config.limits(limits);
         self
     }
 
     /// A `GET` request.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| format!("{} {}", request.method(), request.target()));
+    /// assert_eq!(client.get("/tea?kind=mint").send().text(), "GET /tea?kind=mint");
+    /// ```
     pub fn get(&self, target: &str) -> TestRequest<'_, H> {
         self.request(Method::GET, target)
     }
 
     /// A `HEAD` request.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let answer = TestClient::new(|_: &mut Request<'_>| "hello").head("/").send();
+    /// assert_eq!((answer.header("content-length"), answer.text()), (Some("5"), ""));
+    /// ```
     pub fn head(&self, target: &str) -> TestRequest<'_, H> {
         self.request(Method::HEAD, target)
     }
 
     /// A `POST` request.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| Ok(request.form()?.get("name").unwrap_or("nobody").to_string()));
+    /// let form = client.post("/").header("Content-Type", "application/x-www-form-urlencoded").body("name=Alice");
+    /// assert_eq!(form.send().text(), "Alice");
+    /// ```
     pub fn post(&self, target: &str) -> TestRequest<'_, H> {
         self.request(Method::POST, target)
     }
 
     /// A `PUT` request.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| format!("{} {:?}", request.method(), request.body().len_hint()));
+    /// assert_eq!(client.put("/things/7").body("new").send().text(), "PUT Some(3)");
+    /// ```
     pub fn put(&self, target: &str) -> TestRequest<'_, H> {
         self.request(Method::PUT, target)
     }
 
     /// A `DELETE` request.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| format!("{} {}", request.method(), request.path()));
+    /// assert_eq!(client.delete("/things/7").send().text(), "DELETE /things/7");
+    /// ```
     pub fn delete(&self, target: &str) -> TestRequest<'_, H> {
         self.request(Method::DELETE, target)
     }
 
     /// A request with any method.
+    ///
+    /// ```
+    /// use greenloop::http::{Method, Request, Router, TestClient};
+    ///
+    /// let client = TestClient::new(Router::new().get("/", |_: &mut Request<'_>| "home"));
+    /// assert_eq!(client.request(Method::OPTIONS, "/").send().header("allow"), Some("GET, HEAD, OPTIONS"));
+    /// ```
     pub fn request(&self, method: Method, target: &str) -> TestRequest<'_, H> {
         TestRequest { client: self, method, target: target.into(), headers: HeaderMap::new(), body: None }
     }
 
     /// The failures of the handler that were reported since this was last called.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|_: &mut Request<'_>| Ok("seven".parse::<u32>()?.to_string()));
+    /// assert_eq!(client.get("/").send().status(), 500);
+    /// assert_eq!(client.reports(), ["GET / HTTP/1.1: invalid digit found in string"]);
+    /// assert!(client.reports().is_empty());
+    /// ```
     pub fn reports(&self) -> Vec<String> {
         self.reports.take()
     }
@@ -90,6 +157,14 @@ impl<H> fmt::Debug for TestClient<H> {
 }
 
 /// A request of a [`TestClient`].
+///
+/// ```
+/// use greenloop::http::{Request, TestClient};
+///
+/// let client = TestClient::new(|request: &mut Request<'_>| request.header("accept").unwrap_or("*/*").to_string());
+/// let request = client.get("/").header("Accept", "text/html");
+/// assert_eq!(request.send().text(), "text/html");
+/// ```
 #[must_use = "a request goes out when `send` is called"]
 pub struct TestRequest<'c, H> {
     client: &'c TestClient<H>,
@@ -104,6 +179,13 @@ impl<H: Handler> TestRequest<'_, H> {
     ///
     /// # Panics
     /// If the name or the value is malformed.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| request.header_all("cookie").count().to_string());
+    /// assert_eq!(client.get("/").header("Cookie", "a=1").header("Cookie", "b=2").send().text(), "2");
+    /// ```
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().unwrap_or_else(|_| panic!("`{name}` is no header name"));
@@ -113,6 +195,14 @@ impl<H: Handler> TestRequest<'_, H> {
     }
 
     /// Sets the body, which is sent with its `Content-Length`.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| request.header("content-length").unwrap_or("none").to_string());
+    /// assert_eq!(client.post("/").body("hello").send().text(), "5");
+    /// assert_eq!(client.post("/").send().text(), "none");
+    /// ```
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
@@ -124,6 +214,14 @@ impl<H: Handler> TestRequest<'_, H> {
     ///
     /// # Panics
     /// If the answer is malformed, or if there is none.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, StatusCode, TestClient};
+    ///
+    /// let client = TestClient::new(|_: &mut Request<'_>| StatusCode::IM_A_TEAPOT);
+    /// let answer = client.get("/").send();
+    /// assert_eq!(answer.status(), 418);
+    /// ```
     #[track_caller]
     pub fn send(self) -> TestResponse {
         let output = exchange_with(&self.client.handler, &self.encoded(), &self.client.config);
@@ -155,6 +253,14 @@ impl<H> fmt::Debug for TestRequest<'_, H> {
 }
 
 /// What a handler has answered to a [`TestClient`].
+///
+/// ```
+/// use greenloop::http::{Request, StatusCode, TestClient};
+///
+/// let client = TestClient::new(|_: &mut Request<'_>| (StatusCode::NOT_FOUND, "no tea"));
+/// let answer = client.get("/tea").send();
+/// assert_eq!((answer.status(), answer.text()), (StatusCode::NOT_FOUND, "no tea"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct TestResponse {
     status: StatusCode,
@@ -165,21 +271,50 @@ pub struct TestResponse {
 
 impl TestResponse {
     /// The status.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|_: &mut Request<'_>| "hello");
+    /// assert!(client.get("/").send().status().is_success());
+    /// ```
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
     /// The first value of a header, if there is one and it is text.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let answer = TestClient::new(|_: &mut Request<'_>| "hello").get("/").send();
+    /// assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
+    /// assert_eq!(answer.header("Location"), None);
+    /// ```
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// All headers, those of the server as well.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient, header};
+    ///
+    /// let answer = TestClient::new(|_: &mut Request<'_>| "hello").get("/").send();
+    /// assert!(answer.headers().contains_key(header::DATE));
+    /// ```
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
     /// The body, after the removal of chunk framing.
+    ///
+    /// ```
+    /// use greenloop::http::{Body, Request, TestClient};
+    ///
+    /// let answer = TestClient::new(|_: &mut Request<'_>| Body::stream([[1, 2], [3, 4]])).get("/").send();
+    /// assert_eq!(answer.body(), [1, 2, 3, 4]);
+    /// ```
     pub fn body(&self) -> &[u8] {
         &self.body
     }
@@ -188,12 +323,33 @@ impl TestResponse {
     ///
     /// # Panics
     /// If it is not UTF-8.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let answer = TestClient::new(|_: &mut Request<'_>| "tea").get("/").send();
+    /// assert_eq!(answer.text(), "tea");
+    /// ```
     #[track_caller]
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is not text")
     }
 
     /// Whether the body came to its end. A stream that fails on the way is cut off.
+    ///
+    /// ```
+    /// use greenloop::http::{Body, Request, TestClient};
+    /// use std::io::Write;
+    ///
+    /// let client = TestClient::new(|_: &mut Request<'_>| {
+    ///     Body::writer(|out| {
+    ///         out.write_all(b"so far, so good")?;
+    ///         Err("no more".into())
+    ///     })
+    /// });
+    /// let answer = client.get("/").send();
+    /// assert_eq!((answer.is_whole(), answer.text()), (false, "so far, so good"));
+    /// ```
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
