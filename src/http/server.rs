@@ -50,6 +50,14 @@ impl Server {
     ///
     /// # Errors
     /// Those of resolving and binding the address.
+    ///
+    /// ```
+    /// use greenloop::http::Server;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?;
+    /// assert_ne!(server.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(addr: impl ToListenAddrs) -> io::Result<Server> {
         Ok(Server::from_builder(StreamServer::bind(addr)?))
     }
@@ -163,12 +171,46 @@ where
     }
 
     /// Sets what a connection may cost.
+    ///
+    /// ```
+    /// use greenloop::http::{Limits, Request, Server};
+    /// use greenloop::net::TcpStream;
+    /// use std::{io::{Read, Write}, time::Duration};
+    ///
+    /// let limits = Limits::new().max_headers(2);
+    /// let server = Server::bind("127.0.0.1:0")?.limits(limits).start(|_: &mut Request<'_>| "hello")?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\nB: 2\r\n\r\n")?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.starts_with("HTTP/1.1 431 "));
+    /// server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Server<L> {
         self.limits = Some(limits);
         self
     }
 
     /// Has failures of the handler reported to `report`: see [`Config::on_error`].
+    ///
+    /// ```
+    /// use greenloop::http::{self, Request, Server};
+    /// use greenloop::{event::AsyncResult, net::TcpStream};
+    /// use std::{io::Write, time::Duration};
+    ///
+    /// let failure = AsyncResult::new();
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .on_error({
+    ///         let failure = failure.clone();
+    ///         move |line| failure.set(line.to_string()).unwrap()
+    ///     })
+    ///     .start(|_: &mut Request<'_>| -> http::Result<&str> { Err("no tea left".into()) })?;
+    /// TcpStream::connect(server.local_addr()?)?.write_all(b"GET /tea HTTP/1.1\r\n\r\n")?;
+    /// assert_eq!(failure.get(), "GET /tea HTTP/1.1: no tea left");
+    /// server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn on_error(mut self, report: impl Fn(&str) + 'static) -> Server<L> {
         self.config = self.config.on_error(report);
         self
@@ -191,6 +233,25 @@ where
 
     /// Bounds the connections served at a time, those between two requests included. More wait in the backlog of the
     /// listening socket, or in the queue: see [`queue`](Server::queue).
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server};
+    /// use greenloop::net::TcpStream;
+    /// use std::{io::{Read, Write}, time::Duration};
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.max_connections(1).start(|_: &mut Request<'_>| "hello")?;
+    /// let mut answers = Vec::new();
+    /// for _ in 0..2 {
+    ///     let mut client = TcpStream::connect(server.local_addr()?)?;
+    ///     client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    ///     let mut answer = String::new();
+    ///     client.read_to_string(&mut answer)?; // to its end: there is a place for the next one then
+    ///     answers.push(answer);
+    /// }
+    /// assert!(answers.iter().all(|answer| answer.ends_with("hello")));
+    /// server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn max_connections(mut self, most: usize) -> Server<L> {
         self.most = Some(most);
         self
@@ -218,6 +279,15 @@ where
     ///
     /// # Errors
     /// Those of `getsockname`.
+    ///
+    /// ```
+    /// use greenloop::http::Server;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?;
+    /// println!("http://{}/", server.local_addr()?);
+    /// assert!(server.local_addr()?.ip().is_loopback());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<L::Addr> {
         self.builder.local_addr()
     }
@@ -228,6 +298,14 @@ where
     ///
     /// # Errors
     /// Those of the listening sockets. If one of several cannot be had, none listens.
+    ///
+    /// ```no_run
+    /// use greenloop::http::{Request, Router, Server};
+    ///
+    /// let app = Router::new().get("/", |_: &mut Request<'_>| "home");
+    /// Server::bind("127.0.0.1:8080")?.serve(app)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn serve(self, handler: impl Handler + 'static) -> io::Result<()> {
         self.start(handler)?.serve_forever()
     }
