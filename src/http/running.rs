@@ -14,6 +14,21 @@ use std::time::Duration;
 
 /// An HTTP server that runs in the background, with those that [`also`](super::Server::also) has joined to it. A handle: clones stand
 /// for the same server, which goes on when all are dropped.
+///
+/// ```
+/// use greenloop::http::{Request, Server};
+/// use greenloop::net::TcpStream;
+/// use std::{io::{Read, Write}, time::Duration};
+///
+/// let server = Server::bind("127.0.0.1:0")?.start(|_: &mut Request<'_>| "hello")?;
+/// let mut client = TcpStream::connect(server.local_addr()?)?;
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.ends_with("\r\n\r\nhello"));
+/// server.stop(Duration::from_secs(1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct RunningServer<L: Listener = TcpListener> {
     /// The one that the others were joined to.
     server: StreamServer<L>,
@@ -37,6 +52,22 @@ where
     ///
     /// # Errors
     /// Why the listening socket, or one of several, has become useless. None of them accepts any more then.
+    /// [`NotConnected`](io::ErrorKind::NotConnected) if the server was stopped before this was called.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server};
+    /// use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|_: &mut Request<'_>| "hello")?;
+    /// let waiting = greenloop::spawn({
+    ///     let server = server.clone();
+    ///     move || server.serve_forever()
+    /// });
+    /// greenloop::yield_now(); // it waits now
+    /// server.stop(Duration::ZERO); // in a program, upon a signal
+    /// waiting.join().unwrap()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn serve_forever(&self) -> io::Result<()> {
         self.all.serve_forever()
@@ -46,6 +77,26 @@ where
     /// the one they are in, then kills them.
     ///
     /// **Switches**: yes, until all have ended.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server};
+    /// use greenloop::net::TcpStream;
+    /// use std::{io::{Read, Write}, time::Duration};
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|_: &mut Request<'_>| {
+    ///     greenloop::sleep(Duration::from_millis(2));
+    ///     "just in time"
+    /// })?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+    /// greenloop::sleep(Duration::from_millis(1)); // the request is being answered now
+    /// server.stop(Duration::from_secs(5));
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.ends_with("just in time"));
+    /// assert!(TcpStream::connect(server.local_addr()?).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn stop(&self, grace: Duration) {
         self.all.stop(grace);
@@ -55,6 +106,17 @@ where
     ///
     /// # Errors
     /// Those of `getsockname`.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server};
+    /// use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|_: &mut Request<'_>| "hello")?;
+    /// let url = format!("http://{}/", server.local_addr()?);
+    /// assert!(url.starts_with("http://127.0.0.1:"));
+    /// server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<L::Addr> {
         self.server.local_addr()
     }
