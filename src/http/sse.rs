@@ -56,26 +56,59 @@ pub struct Event {
 
 impl Event {
     /// An event with these data.
+    ///
+    /// ```
+    /// use greenloop::http::sse::Event;
+    ///
+    /// assert_eq!(Event::new("a\nb").as_ref(), b"data: a\ndata: b\n\n");
+    /// ```
     pub fn new(data: impl AsRef<str>) -> Event {
         Event::default().with_lines("data: ", data.as_ref())
     }
 
     /// A comment, which browsers pass over: it keeps the connection alive.
+    ///
+    /// ```
+    /// use greenloop::http::sse::Event;
+    ///
+    /// assert_eq!(Event::comment("still here").as_ref(), b": still here\n\n");
+    /// ```
     pub fn comment(text: impl AsRef<str>) -> Event {
         Event::default().with_lines(": ", text.as_ref())
     }
 
     /// Sets the name of the event; without one it is `message`.
+    ///
+    /// ```
+    /// use greenloop::http::sse::Event;
+    ///
+    /// assert_eq!(Event::new("42").event("score").as_ref(), b"event: score\ndata: 42\n\n");
+    /// ```
     pub fn event(self, name: impl AsRef<str>) -> Event {
         self.field("event: ", name.as_ref())
     }
 
     /// Sets the id, which the browser sends as `Last-Event-ID` when it has to connect again.
+    ///
+    /// ```
+    /// use greenloop::http::sse::Event;
+    ///
+    /// assert_eq!(Event::new("hello").id("7").as_ref(), b"id: 7\ndata: hello\n\n");
+    /// ```
     pub fn id(self, id: impl AsRef<str>) -> Event {
         self.field("id: ", id.as_ref())
     }
 
     /// Sets how long the browser waits before it connects again.
+    ///
+    /// ```
+    /// use greenloop::http::sse::Event;
+    /// use std::time::Duration;
+    ///
+    /// // An event of its own, which nobody sees: the time alone is taken from it.
+    /// let event = Event::default().retry(Duration::from_secs(2));
+    /// assert_eq!(event.as_ref(), b"retry: 2000\n\n");
+    /// ```
     pub fn retry(self, time: Duration) -> Event {
         self.field("retry: ", &time.as_millis().to_string())
     }
@@ -121,6 +154,25 @@ impl fmt::Debug for Event {
 ///
 /// The head is sent at once. When the client has gone, which the server learns when it sends something, the queue is closed: see
 /// [`Body`] from a queue.
+///
+/// ```
+/// use greenloop::http::sse::{Event, Events};
+/// use greenloop::http::{Request, TestClient};
+/// use greenloop::queue::Queue;
+///
+/// let client = TestClient::new(|request: &mut Request<'_>| {
+///     let queue = Queue::unbounded();
+///     // What a client that comes back has missed.
+///     for n in request.header("last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0)..3 {
+///         queue.put(Event::new(format!("news {n}"))).unwrap();
+///     }
+///     queue.close();
+///     Events::new(queue)
+/// });
+/// let answer = client.get("/").header("Last-Event-ID", "1").send();
+/// assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+/// assert_eq!(answer.text(), "data: news 1\n\ndata: news 2\n\n");
+/// ```
 #[derive(Debug)]
 pub struct Events {
     queue: Queue<Event>,
@@ -129,12 +181,39 @@ pub struct Events {
 
 impl Events {
     /// The events of this queue.
+    ///
+    /// ```
+    /// use greenloop::http::IntoResponse;
+    /// use greenloop::http::sse::Events;
+    /// use greenloop::queue::Queue;
+    ///
+    /// let response = Events::new(Queue::bounded(10)).into_response();
+    /// assert_eq!(response.headers()["cache-control"], "no-store");
+    /// ```
     pub fn new(queue: Queue<Event>) -> Events {
         Events { queue, ping: None }
     }
 
     /// Sends a comment whenever there was no event for so long: proxies do not give up the connection then, and a client that has gone
     /// is noticed.
+    ///
+    /// ```
+    /// use greenloop::http::sse::{Event, Events};
+    /// use greenloop::http::{Request, TestClient};
+    /// use greenloop::{queue::Queue, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let client = TestClient::new(|_: &mut Request<'_>| {
+    ///     let queue = Queue::<Event>::bounded(10);
+    ///     let events = Events::new(queue.clone()).ping_every(Duration::from_millis(1));
+    ///     spawn(move || {
+    ///         greenloop::sleep(Duration::from_millis(5));
+    ///         queue.close();
+    ///     });
+    ///     events
+    /// });
+    /// assert!(client.get("/").send().text().starts_with(":\n\n"));
+    /// ```
     pub fn ping_every(self, time: Duration) -> Events {
         Events { ping: Some(time), ..self }
     }
