@@ -191,6 +191,22 @@ impl Request<'_> {
 /// its request comes first.
 ///
 /// **Switches**: reading and writing do, when they have to wait.
+///
+/// ```
+/// use greenloop::http::{self, Request, Response};
+/// use std::io::{BufRead, BufReader, Write};
+///
+/// let app = |_: &mut Request<'_>| {
+///     Response::upgrade("echo", |stream| {
+///         for line in BufReader::new(&stream).lines() {
+///             writeln!(&stream, "{} again", line?)?;
+///         }
+///         Ok(())
+///     })
+/// };
+/// let answer = http::exchange(&app, b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\none\ntwo\n");
+/// assert!(answer.ends_with(b"\r\n\r\none again\ntwo again\n"));
+/// ```
 pub struct Upgraded {
     stream: Rc<dyn DuplexStream>,
     /// What was read with the request.
@@ -217,6 +233,28 @@ impl Upgraded {
     ///
     /// # Errors
     /// Whatever the transport reports.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Response, Server};
+    /// # use greenloop::net::TcpStream;
+    /// # use std::time::Duration;
+    /// use std::io::{Read, Write};
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|_: &mut Request<'_>| {
+    ///     Response::upgrade("echo", |mut stream| {
+    ///         stream.set_read_timeout(Some(Duration::from_millis(2)))?;
+    ///         let error = stream.read(&mut [0; 8]).unwrap_err();
+    ///         Ok(write!(stream, "{:?}", error.kind())?)
+    ///     })
+    /// })?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.ends_with("\r\n\r\nTimedOut"));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
         self.stream.set_read_timeout(limit.map(at_least_something))
     }
@@ -225,6 +263,33 @@ impl Upgraded {
     ///
     /// # Errors
     /// Whatever the transport reports.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Response, Server};
+    /// # use greenloop::net::TcpStream;
+    /// # use greenloop::event::AsyncResult;
+    /// # use std::time::Duration;
+    /// use std::io::{ErrorKind, Write};
+    ///
+    /// let outcome = AsyncResult::new();
+    /// let server = Server::bind("127.0.0.1:0")?.start({
+    ///     let outcome = outcome.clone();
+    ///     move |_: &mut Request<'_>| {
+    ///         let outcome = outcome.clone();
+    ///         Response::upgrade("flood", move |mut stream| {
+    ///             stream.set_write_timeout(Some(Duration::from_millis(2)))?;
+    ///             let error = (0..).find_map(|_| stream.write_all(&[0; 1 << 16]).err()).unwrap();
+    ///             outcome.set(error.kind()).unwrap();
+    ///             Ok(())
+    ///         })
+    ///     }
+    /// })?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?; // which does not read
+    /// client.write_all(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: flood\r\n\r\n")?;
+    /// assert_eq!(outcome.get(), ErrorKind::TimedOut);
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_write_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
         self.stream.set_write_timeout(limit.map(at_least_something))
     }
@@ -233,6 +298,33 @@ impl Upgraded {
     ///
     /// # Errors
     /// Whatever the transport reports.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Response, Server};
+    /// # use greenloop::net::TcpStream;
+    /// # use std::time::Duration;
+    /// use std::io::{Read, Write};
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|_: &mut Request<'_>| {
+    ///     Response::upgrade("ask", |mut stream| {
+    ///         stream.write_all(b"your name?")?;
+    ///         stream.shutdown_write()?; // the client sees the end, and can still answer
+    ///         let mut name = String::new();
+    ///         stream.read_to_string(&mut name)?;
+    ///         assert_eq!(name, "Alice");
+    ///         Ok(())
+    ///     })
+    /// })?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: ask\r\n\r\n")?;
+    /// let mut question = String::new();
+    /// client.read_to_string(&mut question)?;
+    /// assert!(question.ends_with("\r\n\r\nyour name?"));
+    /// client.write_all(b"Alice")?;
+    /// # drop(client);
+    /// # server.stop(Duration::from_secs(5));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown_write(&self) -> io::Result<()> {
         self.stream.shutdown_write()
     }
@@ -241,11 +333,65 @@ impl Upgraded {
     ///
     /// # Errors
     /// That it has ended already.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Response, Server};
+    /// # use greenloop::net::TcpStream;
+    /// # use greenloop::event::AsyncResult;
+    /// # use std::time::Duration;
+    /// use std::io::{Read, Write};
+    /// use std::rc::Rc;
+    ///
+    /// let outcome = AsyncResult::new();
+    /// let server = Server::bind("127.0.0.1:0")?.start({
+    ///     let outcome = outcome.clone();
+    ///     move |_: &mut Request<'_>| {
+    ///         let outcome = outcome.clone();
+    ///         Response::upgrade("quiet", move |stream| {
+    ///             let stream = Rc::new(stream);
+    ///             let reader = greenloop::spawn({
+    ///                 let stream = stream.clone();
+    ///                 move || (&*stream).read(&mut [0; 8])
+    ///             });
+    ///             greenloop::yield_now(); // it waits for the client now
+    ///             stream.shutdown()?;
+    ///             outcome.set(reader.join().unwrap()?).unwrap();
+    ///             Ok(())
+    ///         })
+    ///     }
+    /// })?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: quiet\r\n\r\n")?;
+    /// assert_eq!(outcome.get(), 0); // the end
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self) -> io::Result<()> {
         self.stream.shutdown()
     }
 
     /// The address of the peer, if the transport has such a thing.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Response, Server};
+    /// # use greenloop::net::TcpStream;
+    /// # use std::time::Duration;
+    /// use std::io::{Read, Write};
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|_: &mut Request<'_>| {
+    ///     Response::upgrade("whoami", |mut stream| {
+    ///         let address = stream.peer_addr().expect("this is TCP");
+    ///         Ok(write!(stream, "{address}")?)
+    ///     })
+    /// })?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: whoami\r\n\r\n")?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.ends_with(&client.local_addr()?.to_string()));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.stream.peer_addr()
     }
