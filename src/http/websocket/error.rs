@@ -37,11 +37,36 @@ impl WebSocketError {
     }
 
     /// Did one of the sides close the connection in the orderly way?
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| WebSocket::upgrade(request, |_| ()))?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// let end = socket.read().unwrap_err(); // the server had nothing to say
+    /// assert!(end.is_closed());
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         matches!(self.0, Kind::Closed(_))
     }
 
     /// What was said when the connection was closed.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .start(|request: &mut Request<'_>| WebSocket::upgrade(request, |socket| Ok(socket.close(4000, "full")?)))?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// let end = socket.read().unwrap_err();
+    /// assert_eq!(end.close().map(|close| close.reason.as_str()), Some("full"));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn close(&self) -> Option<&Close> {
         match &self.0 {
             Kind::Closed(close) => Some(close),
@@ -51,6 +76,20 @@ impl WebSocketError {
 
     /// The code with which the connection was closed, also because the peer has broken the protocol: 1002 for malformed frames, 1007 for
     /// text that is not UTF-8, 1009 for a message beyond the limit. None if it just broke.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket, WebSocketOptions};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+    ///     WebSocketOptions::new().max_message(4).upgrade(request, |socket| Ok(drop(socket.read()?)))
+    /// })?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// socket.send("too long")?;
+    /// assert_eq!(socket.read().unwrap_err().code(), Some(1009));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn code(&self) -> Option<u16> {
         match &self.0 {
             Kind::Closed(close) => Some(close.code),
@@ -60,6 +99,14 @@ impl WebSocketError {
     }
 
     /// The kind of failure in the words of [`std::io`].
+    ///
+    /// ```
+    /// use greenloop::http::WebSocket;
+    /// use std::io::ErrorKind;
+    ///
+    /// let error = WebSocket::connect("not a URL").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// ```
     pub fn kind(&self) -> io::ErrorKind {
         match &self.0 {
             Kind::Closed(_) => io::ErrorKind::ConnectionAborted,
