@@ -20,6 +20,13 @@ pub enum Message {
 
 impl Message {
     /// The text, if it is one.
+    ///
+    /// ```
+    /// use greenloop::http::Message;
+    ///
+    /// assert_eq!(Message::from("tea").text(), Some("tea"));
+    /// assert_eq!(Message::from(&b"tea"[..]).text(), None);
+    /// ```
     pub fn text(&self) -> Option<&str> {
         match self {
             Message::Text(text) => Some(text),
@@ -28,6 +35,13 @@ impl Message {
     }
 
     /// The bytes of either kind.
+    ///
+    /// ```
+    /// use greenloop::http::Message;
+    ///
+    /// assert_eq!(Message::from("tea").bytes(), b"tea");
+    /// assert_eq!(Message::from(vec![0xff]).bytes(), [0xff]);
+    /// ```
     pub fn bytes(&self) -> &[u8] {
         match self {
             Message::Text(text) => text.as_bytes(),
@@ -36,6 +50,12 @@ impl Message {
     }
 
     /// The bytes of either kind.
+    ///
+    /// ```
+    /// use greenloop::http::Message;
+    ///
+    /// assert_eq!(Message::from("tea").into_bytes(), *b"tea");
+    /// ```
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
             Message::Text(text) => text.into_bytes(),
