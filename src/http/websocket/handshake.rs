@@ -14,7 +14,19 @@ use crate::unwind;
 impl WebSocketOptions {
     /// [`WebSocket::upgrade`] with these options.
     ///
-    /// There is an example at [`WebSocketOptions`].
+    /// ```
+    /// use greenloop::http::{Request, TestClient, WebSocketOptions};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| {
+    ///     let options = WebSocketOptions::new().protocols(["chat"]);
+    ///     options.upgrade(request, |socket| Ok(socket.send("welcome")?))
+    /// });
+    /// let request = client.get("/chat").header("Connection", "Upgrade").header("Upgrade", "websocket");
+    /// let request = request.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    /// let answer = request.header("Sec-WebSocket-Protocol", "talk, chat").send();
+    /// assert_eq!((answer.status().as_u16(), answer.header("sec-websocket-protocol")), (101, Some("chat")));
+    /// assert_eq!(client.get("/chat").send().status(), 426);
+    /// ```
     pub fn upgrade<R: UpgradeOutcome>(
         self,
         request: &Request<'_>,
