@@ -73,7 +73,18 @@ impl WebSocket {
     /// A server that is stopped ends a read with the code 1001 and gives `talk` the grace period, then kills it. A panic of `talk` is
     /// closed with 1011, as is an error, which is reported unless it is the peer's.
     ///
-    /// There is an example at [`WebSocket`].
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .start(|request: &mut Request<'_>| WebSocket::upgrade(request, |socket| Ok(socket.send("welcome")?)))?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// assert_eq!(socket.read()?.text(), Some("welcome"));
+    /// assert_eq!(socket.read().unwrap_err().code(), Some(1000)); // it has returned
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn upgrade<R: UpgradeOutcome>(
         request: &Request<'_>,
         talk: impl FnOnce(WebSocket) -> R + 'static,
@@ -88,7 +99,16 @@ impl WebSocket {
     /// # Errors
     /// That the URL is malformed; those of connecting; if the server refuses or does not speak WebSocket. The text names the URL.
     ///
-    /// There is an example at [`WebSocket`].
+    /// ```
+    /// use greenloop::http::{Request, Server, StatusCode, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|_: &mut Request<'_>| StatusCode::NOT_FOUND)?;
+    /// let error = WebSocket::connect(&format!("ws://{}/chat", server.local_addr()?)).unwrap_err();
+    /// assert!(error.to_string().ends_with("/chat`: the server answers 404 Not Found"));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn connect(url: &str) -> Result<WebSocket, WebSocketError> {
         WebSocketOptions::new().connect(url)
@@ -101,15 +121,21 @@ impl WebSocket {
     /// # Errors
     /// How the connection has ended: [`is_closed`](WebSocketError::is_closed) if in the orderly way. That another greenlet reads.
     ///
-    /// ```no_run
-    /// # use greenloop::http::{WebSocket, WebSocketError};
-    /// fn first_line(socket: &WebSocket) -> Result<Option<String>, WebSocketError> {
-    ///     match socket.read() {
-    ///         Ok(message) => Ok(message.text().map(str::to_string)),
-    ///         Err(end) if end.is_closed() => Ok(None),
-    ///         Err(error) => Err(error),
-    ///     }
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+    ///     WebSocket::upgrade(request, |socket| Ok(socket.send("the only line")?))
+    /// })?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// assert_eq!(socket.read()?.text(), Some("the only line"));
+    /// match socket.read() {
+    ///     Ok(message) => panic!("{message:?}"),
+    ///     Err(end) => assert!(end.is_closed()),
     /// }
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
     pub fn read(&self) -> Result<Message, WebSocketError> {
@@ -123,7 +149,22 @@ impl WebSocket {
     /// # Errors
     /// How the connection has ended.
     ///
-    /// There is an example at [`WebSocket`].
+    /// ```
+    /// use greenloop::http::{Message, Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+    ///     WebSocket::upgrade(request, |socket| {
+    ///         socket.send("text")?;
+    ///         Ok(socket.send(vec![1, 2, 3])?)
+    ///     })
+    /// })?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// assert_eq!(socket.read()?, Message::Text("text".to_string()));
+    /// assert_eq!(socket.read()?, Message::Binary(vec![1, 2, 3]));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn send(&self, message: impl Into<Message>) -> Result<(), WebSocketError> {
         self.session.send(message.into())
@@ -136,9 +177,19 @@ impl WebSocket {
     /// # Errors
     /// As for `send`; `InvalidInput` for more bytes.
     ///
-    /// ```no_run
-    /// # let socket = greenloop::http::WebSocket::connect("ws://localhost/")?;
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+    ///     WebSocket::upgrade(request, |socket| Ok(socket.send(socket.read()?)?))
+    /// })?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
     /// socket.ping(b"are you there?")?;
+    /// socket.send("hello")?;
+    /// assert_eq!(socket.read()?.text(), Some("hello")); // nobody sees the ping
+    /// assert_eq!(socket.ping(&[0; 126]).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    /// # server.stop(Duration::ZERO);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
@@ -153,9 +204,19 @@ impl WebSocket {
     /// # Errors
     /// As for `send`; `InvalidInput` for more bytes.
     ///
-    /// ```no_run
-    /// # let socket = greenloop::http::WebSocket::connect("ws://localhost/")?;
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+    ///     WebSocket::upgrade(request, |socket| Ok(socket.send(socket.read()?)?))
+    /// })?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
     /// socket.pong(b"")?;
+    /// socket.send("hello")?;
+    /// assert_eq!(socket.read()?.text(), Some("hello")); // nobody sees the pong
+    /// assert_eq!(socket.pong(&[0; 126]).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    /// # server.stop(Duration::ZERO);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
@@ -172,7 +233,18 @@ impl WebSocket {
     /// # Errors
     /// `InvalidInput` for a code that may not be sent; `TimedOut`; how the connection has ended otherwise.
     ///
-    /// There is an example at [`WebSocket`].
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .start(|request: &mut Request<'_>| WebSocket::upgrade(request, |socket| Ok(drop(socket.read()?))))?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// socket.close(1000, "bye")?;
+    /// assert!(socket.send("more").unwrap_err().is_closed());
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn close(&self, code: u16, reason: &str) -> Result<(), WebSocketError> {
         let may_be_sent = matches!(code, 1000..=1003 | 1005 | 1007..=1014 | 3000..=4999);
@@ -184,6 +256,20 @@ impl WebSocket {
     }
 
     /// How the connection has ended, if it has. **Switches**: no.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .start(|request: &mut Request<'_>| WebSocket::upgrade(request, |socket| Ok(drop(socket.read()?))))?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// assert!(socket.end().is_none());
+    /// socket.close(1000, "")?;
+    /// assert!(socket.end().is_some_and(|end| end.is_closed()));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn end(&self) -> Option<WebSocketError> {
         self.session.end()
     }
@@ -192,11 +278,23 @@ impl WebSocket {
     ///
     /// **Switches**: `next` does, as [`read`](WebSocket::read).
     ///
-    /// ```no_run
-    /// # let socket = greenloop::http::WebSocket::connect("ws://localhost/")?;
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+    ///     WebSocket::upgrade(request, |socket| {
+    ///         socket.send("one")?;
+    ///         Ok(socket.send("two")?)
+    ///     })
+    /// })?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// let mut all = Vec::new();
     /// for message in socket.messages() {
-    ///     println!("{:?}", message?);
+    ///     all.push(message?.into_bytes());
     /// }
+    /// assert_eq!(all, [b"one", b"two"]);
+    /// # server.stop(Duration::ZERO);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn messages(&self) -> Messages<'_> {
@@ -204,11 +302,37 @@ impl WebSocket {
     }
 
     /// The subprotocol that both have agreed on.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocketOptions};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+    ///     WebSocketOptions::new().protocols(["chat.v2", "chat.v1"]).upgrade(request, |_| ())
+    /// })?;
+    /// let url = format!("ws://{}/", server.local_addr()?);
+    /// assert_eq!(WebSocketOptions::new().protocols(["chat.v1"]).connect(&url)?.protocol(), Some("chat.v1"));
+    /// assert_eq!(WebSocketOptions::new().connect(&url)?.protocol(), None);
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
     }
 
     /// The address of the peer, if the transport has such a thing.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocket};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .start(|request: &mut Request<'_>| WebSocket::upgrade(request, |_| ()))?;
+    /// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+    /// assert_eq!(socket.peer_addr(), Some(server.local_addr()?));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.session.stream.peer_addr()
     }
@@ -233,6 +357,20 @@ impl fmt::Debug for WebSocket {
 }
 
 /// The messages of a [`WebSocket`], made by [`WebSocket::messages`].
+///
+/// ```
+/// use greenloop::http::{Request, Server, WebSocket};
+/// # use std::time::Duration;
+///
+/// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+///     WebSocket::upgrade(request, |socket| Ok((1..=3).try_for_each(|n| socket.send(n.to_string()))?))
+/// })?;
+/// let socket = WebSocket::connect(&format!("ws://{}/", server.local_addr()?))?;
+/// let all = socket.messages().collect::<Result<Vec<_>, _>>()?; // until the server closes
+/// assert_eq!(all.iter().filter_map(|message| message.text()).collect::<String>(), "123");
+/// # server.stop(Duration::ZERO);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Messages<'a> {
     socket: &'a WebSocket,
