@@ -46,31 +46,133 @@ pub(crate) struct Tally {
 
 impl Access<'_> {
     /// The address of the client.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server};
+    /// # use greenloop::{event::AsyncResult, net::TcpStream};
+    /// # use std::{io::Write, time::Duration};
+    ///
+    /// let told = AsyncResult::new();
+    /// let log = told.clone();
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .access_log(move |access| log.set(access.peer_addr()).unwrap())
+    ///     .start(|_: &mut Request<'_>| "hello")?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET /tea?kind=mint HTTP/1.1\r\n\r\n")?;
+    /// assert_eq!(told.get(), Some(client.local_addr()?));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer
     }
 
     /// The method; `None` if the head of the request was malformed, or never came to its end.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server, Method};
+    /// # use greenloop::{event::AsyncResult, net::TcpStream};
+    /// # use std::{io::Write, time::Duration};
+    ///
+    /// let told = AsyncResult::new();
+    /// let log = told.clone();
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .access_log(move |access| log.set(access.method().cloned()).unwrap())
+    ///     .start(|_: &mut Request<'_>| "hello")?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET /tea?kind=mint HTTP/1.1\r\n\r\n")?;
+    /// assert_eq!(told.get(), Some(Method::GET));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn method(&self) -> Option<&Method> {
         self.head.map(Head::method)
     }
 
     /// The target as it was sent; `None` as above.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server};
+    /// # use greenloop::{event::AsyncResult, net::TcpStream};
+    /// # use std::{io::Write, time::Duration};
+    ///
+    /// let told = AsyncResult::new();
+    /// let log = told.clone();
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .access_log(move |access| log.set(access.target().map(str::to_string)).unwrap())
+    ///     .start(|_: &mut Request<'_>| "hello")?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET /tea?kind=mint HTTP/1.1\r\n\r\n")?;
+    /// assert_eq!(told.get().as_deref(), Some("/tea?kind=mint"));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn target(&self) -> Option<&str> {
         self.head.map(Head::target)
     }
 
     /// The status that was sent; `None` if the client had gone before.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server, StatusCode};
+    /// # use greenloop::{event::AsyncResult, net::TcpStream};
+    /// # use std::{io::Write, time::Duration};
+    ///
+    /// let told = AsyncResult::new();
+    /// let log = told.clone();
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .access_log(move |access| log.set(access.status()).unwrap())
+    ///     .start(|_: &mut Request<'_>| "hello")?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET /tea?kind=mint HTTP/1.1\r\n\r\n")?;
+    /// assert_eq!(told.get(), Some(StatusCode::OK));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn status(&self) -> Option<StatusCode> {
         self.tally.status
     }
 
     /// How many bytes of the body were sent, without the head and the framing of chunks.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server};
+    /// # use greenloop::{event::AsyncResult, net::TcpStream};
+    /// # use std::{io::Write, time::Duration};
+    ///
+    /// let told = AsyncResult::new();
+    /// let log = told.clone();
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .access_log(move |access| log.set(access.body_bytes()).unwrap())
+    ///     .start(|_: &mut Request<'_>| "hello")?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET /tea?kind=mint HTTP/1.1\r\n\r\n")?;
+    /// assert_eq!(told.get(), 5);
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn body_bytes(&self) -> u64 {
         self.tally.body
     }
 
     /// How long it took, from the end of the request's head to the end of the answer.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server};
+    /// # use greenloop::{event::AsyncResult, net::TcpStream};
+    /// # use std::{io::Write, time::Duration};
+    ///
+    /// let told = AsyncResult::new();
+    /// let log = told.clone();
+    /// let server = Server::bind("127.0.0.1:0")?
+    ///     .access_log(move |access| log.set(access.elapsed()).unwrap())
+    ///     .start(|_: &mut Request<'_>| "hello")?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"GET /tea?kind=mint HTTP/1.1\r\n\r\n")?;
+    /// assert!(told.get() < Duration::from_secs(60));
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
