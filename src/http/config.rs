@@ -26,11 +26,66 @@ pub struct Config {
 
 impl Config {
     /// The default limits, and reports on the standard error stream.
+    ///
+    /// ```
+    /// use greenloop::http::{Config, Request, serve_connection};
+    /// # use greenloop::{http::Transport, net::UnixStream};
+    /// # use std::{io::{self, Read, Write}, net::SocketAddr, time::Duration};
+    /// # struct Local(UnixStream);
+    /// # impl Transport for Local {
+    /// #   fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> { self.0.set_read_timeout(timeout) }
+    /// #   fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> { self.0.set_write_timeout(timeout) }
+    /// #   fn shutdown_write(&self) -> io::Result<()> { self.0.shutdown(std::net::Shutdown::Write) }
+    /// #   fn peer_addr(&self) -> Option<SocketAddr> { None }
+    /// # }
+    /// # impl Read for Local { fn read(&mut self, place: &mut [u8]) -> io::Result<usize> { self.0.read(place) } }
+    /// # impl Write for Local {
+    /// #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.0.write(bytes) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    ///
+    /// let (mut client, socket) = UnixStream::pair()?;
+    /// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    /// client.shutdown(std::net::Shutdown::Write)?;
+    /// serve_connection(Local(socket), &|_: &mut Request<'_>| "hello", &Config::new())?; // `Local` implements `Transport`
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.ends_with("\r\n\r\nhello"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new() -> Config {
         Config::default()
     }
 
     /// Sets the limits.
+    ///
+    /// ```
+    /// use greenloop::http::{Config, Limits, Request, serve_connection};
+    /// # use greenloop::{http::Transport, net::UnixStream};
+    /// # use std::{io::{self, Read, Write}, net::SocketAddr, time::Duration};
+    /// # struct Local(UnixStream);
+    /// # impl Transport for Local {
+    /// #   fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> { self.0.set_read_timeout(timeout) }
+    /// #   fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> { self.0.set_write_timeout(timeout) }
+    /// #   fn shutdown_write(&self) -> io::Result<()> { self.0.shutdown(std::net::Shutdown::Write) }
+    /// #   fn peer_addr(&self) -> Option<SocketAddr> { None }
+    /// # }
+    /// # impl Read for Local { fn read(&mut self, place: &mut [u8]) -> io::Result<usize> { self.0.read(place) } }
+    /// # impl Write for Local {
+    /// #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.0.write(bytes) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    ///
+    /// let config = Config::new().limits(Limits::new().max_request_line(16));
+    /// let (mut client, socket) = UnixStream::pair()?;
+    /// client.write_all(b"GET /a/long/way HTTP/1.0\r\n\r\n")?;
+    /// client.shutdown(std::net::Shutdown::Write)?;
+    /// serve_connection(Local(socket), &|_: &mut Request<'_>| "hello", &config)?; // `Local` implements `Transport`
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.starts_with("HTTP/1.1 414 "));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Config {
         self.limits = limits;
         self
@@ -38,6 +93,41 @@ impl Config {
 
     /// Has failures of the handler reported to `report` in place of the standard error stream: one line each,
     /// with the request line first. Mistakes of clients, and clients that go away, are not failures.
+    ///
+    /// ```
+    /// use greenloop::http::{Config, Request, Response, StatusCode, serve_connection};
+    /// use std::{cell::RefCell, rc::Rc};
+    /// # use greenloop::{http::Transport, net::UnixStream};
+    /// # use std::{io::{self, Read, Write}, net::SocketAddr, time::Duration};
+    /// # struct Local(UnixStream);
+    /// # impl Transport for Local {
+    /// #   fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> { self.0.set_read_timeout(timeout) }
+    /// #   fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> { self.0.set_write_timeout(timeout) }
+    /// #   fn shutdown_write(&self) -> io::Result<()> { self.0.shutdown(std::net::Shutdown::Write) }
+    /// #   fn peer_addr(&self) -> Option<SocketAddr> { None }
+    /// # }
+    /// # impl Read for Local { fn read(&mut self, place: &mut [u8]) -> io::Result<usize> { self.0.read(place) } }
+    /// # impl Write for Local {
+    /// #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.0.write(bytes) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    ///
+    /// let reports = Rc::new(RefCell::new(Vec::new()));
+    /// let config = Config::new().on_error({
+    ///     let reports = reports.clone();
+    ///     move |line| reports.borrow_mut().push(line.to_string())
+    /// });
+    /// let app = |_: &mut Request<'_>| Response::new(StatusCode::OK).header("No Name", "");
+    /// let (mut client, socket) = UnixStream::pair()?;
+    /// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    /// client.shutdown(std::net::Shutdown::Write)?;
+    /// serve_connection(Local(socket), &app, &config)?; // `Local` implements `Transport`
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.starts_with("HTTP/1.1 500 "));
+    /// assert!(reports.borrow()[0].starts_with("GET / HTTP/1.0: malformed response header name"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn on_error(mut self, report: impl Fn(&str) + 'static) -> Config {
         self.on_error = Some(Rc::new(report));
         self
