@@ -50,6 +50,34 @@ use std::time::Duration;
 ///
 /// # Panics
 /// It does not pass on panics of the handler. A kill or an expiry that ends the greenlet goes through it.
+///
+/// ```
+/// use greenloop::http::{Config, Request, serve_connection};
+/// # use greenloop::{http::Transport, net::UnixStream};
+/// # use std::{io::{self, Read, Write}, net::SocketAddr, time::Duration};
+/// # struct Local(UnixStream);
+/// # impl Transport for Local {
+/// #   fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> { self.0.set_read_timeout(timeout) }
+/// #   fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> { self.0.set_write_timeout(timeout) }
+/// #   fn shutdown_write(&self) -> io::Result<()> { self.0.shutdown(std::net::Shutdown::Write) }
+/// #   fn peer_addr(&self) -> Option<SocketAddr> { None }
+/// # }
+/// # impl Read for Local { fn read(&mut self, place: &mut [u8]) -> io::Result<usize> { self.0.read(place) } }
+/// # impl Write for Local {
+/// #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.0.write(bytes) }
+/// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+/// # }
+///
+/// let app = |request: &mut Request<'_>| request.path().to_string();
+/// let (mut client, socket) = UnixStream::pair()?;
+/// client.write_all(b"GET /one HTTP/1.1\r\n\r\nGET /two HTTP/1.1\r\n\r\n")?;
+/// client.shutdown(std::net::Shutdown::Write)?;
+/// serve_connection(Local(socket), &app, &Config::new())?; // `Local` implements `Transport`
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.contains("\r\n\r\n/one") && answer.ends_with("\r\n\r\n/two"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn serve_connection<T, H>(transport: T, handler: &H, config: &Config) -> io::Result<()>
 where
     T: Transport + 'static,
