@@ -27,16 +27,41 @@ impl Pairs {
     }
 
     /// The first value of this name.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| request.query_pairs().get("kind").unwrap_or("black").to_string());
+    /// assert_eq!(client.get("/tea?kind=earl+grey").send().text(), "earl grey");
+    /// assert_eq!(client.get("/tea").send().text(), "black");
+    /// ```
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// All values of this name.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| request.query_pairs().get_all("tag").collect::<Vec<_>>().join(", "));
+    /// assert_eq!(client.get("/?tag=a&page=2&tag=b").send().text(), "a, b");
+    /// ```
     pub fn get_all<'p, 'n>(&'p self, name: &'n str) -> impl Iterator<Item = &'p str> + use<'p, 'n> {
         self.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// All pairs.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| {
+    ///     let pairs = request.query_pairs();
+    ///     pairs.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<String>()
+    /// });
+    /// assert_eq!(client.get("/?b=1&a=%26").send().text(), "b: 1\na: &\n");
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -53,6 +78,14 @@ impl IntoIterator for Pairs {
 
 impl Request<'_> {
     /// The pairs of the query; none if there is no query. They are decoded anew at each call.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| request.query_pairs().into_iter().count().to_string());
+    /// assert_eq!(client.get("/?a=1&b=2").send().text(), "2");
+    /// assert_eq!(client.get("/").send().text(), "0");
+    /// ```
     pub fn query_pairs(&self) -> Pairs {
         Pairs::parse(self.query().unwrap_or_default().as_bytes())
     }
