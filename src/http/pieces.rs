@@ -134,6 +134,19 @@ impl<T> Drop for Queued<T> {
 /// # Errors
 /// If the client has gone or does not read for [`Limits::write_timeout`](super::Limits::write_timeout), or if more is written than the
 /// response has said by its `Content-Length`. An error is final.
+///
+/// ```
+/// use greenloop::http::{self, Body, BodyWriter, Request, TestClient};
+/// use std::io::Write;
+///
+/// fn table(out: &mut BodyWriter<'_>) -> http::Result<()> {
+///     (1..=3).try_for_each(|n| writeln!(out, "{n},{}", n * n))?;
+///     Ok(())
+/// }
+///
+/// let client = TestClient::new(|_: &mut Request<'_>| Body::writer(table));
+/// assert_eq!(client.get("/").send().text(), "1,1\n2,4\n3,9\n");
+/// ```
 pub struct BodyWriter<'a> {
     sink: &'a mut dyn Sink,
     stopped: Option<Stop>,
