@@ -135,6 +135,20 @@ impl std::error::Error for HttpError {}
 pub struct Error(Box<dyn std::error::Error>);
 
 /// What a handler returns that may fail: `http::Result<String>`, for example.
+///
+/// ```
+/// use greenloop::http::{self, Request, TestClient};
+///
+/// fn double(request: &mut Request<'_>) -> http::Result<String> {
+///     let number: u32 = request.query().ok_or("no number")?.parse()?;
+///     Ok((number * 2).to_string())
+/// }
+///
+/// let client = TestClient::new(double);
+/// assert_eq!(client.get("/?21").send().text(), "42");
+/// assert_eq!(client.get("/").send().status(), 500);
+/// assert_eq!(client.reports(), ["GET / HTTP/1.1: no number"]);
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl<E: Into<Box<dyn std::error::Error>>> From<E> for Error {
