@@ -55,6 +55,16 @@ impl StaticFiles {
     ///
     /// # Errors
     /// If there is no such folder.
+    ///
+    /// ```
+    /// use greenloop::http::{StaticFiles, TestClient};
+    ///
+    /// let client = TestClient::new(StaticFiles::new("src")?);
+    /// assert_eq!(client.get("/lib.rs").send().status(), 200);
+    /// assert_eq!(client.get("/../Cargo.toml").send().status(), 404);
+    /// assert!(StaticFiles::new("Cargo.toml").unwrap_err().to_string().contains("it is not a folder"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(folder: impl AsRef<Path>) -> io::Result<StaticFiles> {
         let folder = fs::canonicalize(folder)?;
         if !fs::metadata(&folder)?.is_dir() {
