@@ -134,16 +134,35 @@ pub struct TlsInfo<'a> {
 
 impl<'a> TlsInfo<'a> {
     /// For a [`Transport`] of one's own.
+    ///
+    /// ```
+    /// use greenloop::http::TlsInfo;
+    ///
+    /// // In `Transport::tls` of a stream that knows nothing more.
+    /// assert_eq!(TlsInfo::new(None, None).server_name(), None);
+    /// ```
     pub fn new(server_name: Option<&'a str>, alpn_protocol: Option<&'a [u8]>) -> TlsInfo<'a> {
         TlsInfo { server_name, alpn: alpn_protocol }
     }
 
     /// The name that the client has asked for (SNI), if it has told. The `Host` of a request need not be the same.
+    ///
+    /// ```
+    /// use greenloop::http::TlsInfo;
+    ///
+    /// assert_eq!(TlsInfo::new(Some("example.org"), None).server_name(), Some("example.org"));
+    /// ```
     pub fn server_name(&self) -> Option<&'a str> {
         self.server_name
     }
 
     /// The application protocol that both have chosen (ALPN), if any.
+    ///
+    /// ```
+    /// use greenloop::http::TlsInfo;
+    ///
+    /// assert_eq!(TlsInfo::new(None, Some(b"http/1.1")).alpn_protocol(), Some(&b"http/1.1"[..]));
+    /// ```
     pub fn alpn_protocol(&self) -> Option<&'a [u8]> {
         self.alpn
     }
