@@ -95,6 +95,16 @@ impl<T: 'static> LocalKey<T> {
     /// # Panics
     /// In the destructor of a local value at the end of a greenlet, if this one is gone already or was never made.
     ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{current, greenlet_local, spawn};
+    ///
+    /// greenlet_local! { static NAME: String = format!("greenlet {}", current().id()) }
+    /// let g = spawn(|| NAME.with(|name| name.clone())); // its own, made now
+    /// let expected = format!("greenlet {}", g.id());
+    /// assert_eq!(g.join().unwrap(), expected);
+    /// ```
+    ///
     /// A reference does not leave the closure:
     /// ```compile_fail
     /// greenloop::greenlet_local! { static NAME: String = String::new(); }
