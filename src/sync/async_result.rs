@@ -37,6 +37,16 @@ struct Inner<T> {
 
 impl<T> AsyncResult<T> {
     /// A place without a value.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::AsyncResult;
+    ///
+    /// let result = AsyncResult::new();
+    /// assert!(!result.is_set());
+    /// result.clone().set(1).unwrap();
+    /// assert_eq!(result.get(), 1); // clones are the same place
+    /// ```
     pub fn new() -> AsyncResult<T> {
         AsyncResult { inner: Arc::new(Inner { value: OnceLock::new(), line: Line::new() }) }
     }
@@ -47,6 +57,17 @@ impl<T> AsyncResult<T> {
     ///
     /// # Errors
     /// Gives the value back if there is one already: it arrives once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::AsyncResult;
+    ///
+    /// let winner = AsyncResult::new();
+    /// let threads = [1, 2].map(|n| std::thread::spawn({ let winner = winner.clone(); move || winner.set(n) }));
+    /// let set = threads.map(|thread| thread.join().unwrap());
+    /// assert_eq!(set.iter().filter(|set| set.is_ok()).count(), 1); // the other has its value back
+    /// assert!(set.contains(&Err(3 - winner.get())));
+    /// ```
     pub fn set(&self, value: T) -> Result<(), T> {
         self.inner.value.set(value)?;
         self.inner.line.wake_all();
@@ -54,6 +75,16 @@ impl<T> AsyncResult<T> {
     }
 
     /// Has the value arrived?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::AsyncResult;
+    ///
+    /// let result = AsyncResult::new();
+    /// assert!(!result.is_set());
+    /// result.set("arrived").unwrap();
+    /// assert!(result.is_set());
+    /// ```
     pub fn is_set(&self) -> bool {
         self.inner.value.get().is_some()
     }
@@ -63,6 +94,17 @@ impl<T> AsyncResult<T> {
     /// **Switches**: unless it has.
     ///
     /// **While unwinding** it returns at once, on a thread with a hub.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::AsyncResult;
+    ///
+    /// let result = AsyncResult::new();
+    /// let thread = std::thread::spawn({ let result = result.clone(); move || result.set(vec![1, 2]) });
+    /// result.wait(); // other greenlets run meanwhile
+    /// assert_eq!(result.with(Vec::len), Some(2));
+    /// # thread.join().unwrap().unwrap();
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);
@@ -73,6 +115,18 @@ impl<T> AsyncResult<T> {
     /// **Switches**: as [`wait`](Self::wait).
     ///
     /// **While unwinding** it returns `false` at once, on a thread with a hub.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::AsyncResult;
+    /// use std::time::Duration;
+    ///
+    /// let result = AsyncResult::new();
+    /// assert!(!result.wait_timeout(Duration::from_millis(1)));
+    /// let thread = std::thread::spawn({ let result = result.clone(); move || result.set("late") });
+    /// assert!(result.wait_timeout(Duration::from_secs(60)));
+    /// # thread.join().unwrap().unwrap();
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Some(timeout))
@@ -85,6 +139,16 @@ impl<T> AsyncResult<T> {
     }
 
     /// Shows the value to `f` without waiting; `None` if it has not arrived.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::AsyncResult;
+    ///
+    /// let names: AsyncResult<Vec<&str>> = AsyncResult::new();
+    /// assert_eq!(names.with(Vec::len), None);
+    /// names.set(vec!["ada", "eve"]).unwrap();
+    /// assert_eq!(names.with(Vec::len), Some(2));
+    /// ```
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.inner.value.get().map(f)
     }
@@ -130,6 +194,18 @@ impl<T: Clone> AsyncResult<T> {
     ///
     /// # Errors
     /// [`Elapsed`] if it has not arrived in time, or at once while unwinding.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{Elapsed, sync::AsyncResult};
+    /// use std::time::Duration;
+    ///
+    /// let result = AsyncResult::new();
+    /// assert_eq!(result.get_timeout(Duration::from_millis(1)), Err(Elapsed));
+    /// let thread = std::thread::spawn({ let result = result.clone(); move || result.set(42) });
+    /// assert_eq!(result.get_timeout(Duration::from_secs(60)), Ok(42));
+    /// # thread.join().unwrap().unwrap();
+    /// ```
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, Elapsed> {
         self.wait_timeout(timeout);
@@ -137,6 +213,16 @@ impl<T: Clone> AsyncResult<T> {
     }
 
     /// The value if it has arrived.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::AsyncResult;
+    ///
+    /// let result = AsyncResult::new();
+    /// assert_eq!(result.try_get(), None);
+    /// result.set('x').unwrap();
+    /// assert_eq!(result.try_get(), Some('x'));
+    /// ```
     pub fn try_get(&self) -> Option<T> {
         self.inner.value.get().cloned()
     }

@@ -165,6 +165,19 @@ impl<T> Sender<T> {
     /// # Errors
     /// [`PutError::Closed`] if all receivers are gone, before or while waiting. [`PutError::Full`] only while unwinding. The
     /// item is in the error.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::PutError, spawn, sync::channel};
+    ///
+    /// let (sender, receiver) = channel(1);
+    /// let first = spawn(move || receiver.iter().take(2).sum::<u32>()); // then the receiver is gone
+    /// sender.send(1)?;
+    /// sender.send(2)?; // waits for room
+    /// assert_eq!(first.join().unwrap(), 3);
+    /// assert_eq!(sender.send(3), Err(PutError::Closed(3)));
+    /// # Ok::<(), PutError<u32>>(())
+    /// ```
     #[track_caller]
     pub fn send(&self, item: T) -> Result<(), PutError<T>> {
         self.send_until(item, None)
@@ -178,6 +191,20 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// [`PutError::Full`] if there was no room in time, [`PutError::Closed`] if all receivers are gone.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::PutError, sync::channel};
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = channel(1);
+    /// sender.send(1).unwrap();
+    /// assert_eq!(sender.send_timeout(2, Duration::from_millis(1)), Err(PutError::Full(2)));
+    /// let thread = std::thread::spawn(move || receiver.iter().collect::<Vec<_>>());
+    /// assert_eq!(sender.send_timeout(3, Duration::from_secs(60)), Ok(()));
+    /// drop(sender);
+    /// assert_eq!(thread.join().unwrap(), [1, 3]);
+    /// ```
     #[track_caller]
     pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
         self.send_until(item, Some(timeout))
@@ -187,6 +214,16 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// [`PutError::Full`] if there is no room, [`PutError::Closed`] if all receivers are gone.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::PutError, sync::channel};
+    ///
+    /// let (sender, receiver) = channel(1);
+    /// assert_eq!([sender.try_send(1), sender.try_send(2)], [Ok(()), Err(PutError::Full(2))]);
+    /// drop(receiver);
+    /// assert_eq!(sender.try_send(3), Err(PutError::Closed(3)));
+    /// ```
     pub fn try_send(&self, item: T) -> Result<(), PutError<T>> {
         self.shared.put(item)
     }
@@ -215,16 +252,42 @@ impl<T> Sender<T> {
     }
 
     /// How many items are inside.
+    ///
+    /// # Examples
+    /// ```
+    /// let (sender, receiver) = greenloop::sync::channel(10);
+    /// sender.send("one").unwrap();
+    /// assert_eq!(sender.len(), 1);
+    /// receiver.recv().unwrap();
+    /// assert_eq!(sender.len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
     /// Is nothing inside?
+    ///
+    /// # Examples
+    /// ```
+    /// let (sender, receiver) = greenloop::sync::channel(10);
+    /// sender.send("one").unwrap();
+    /// assert!(!sender.is_empty());
+    /// receiver.recv().unwrap();
+    /// assert!(sender.is_empty()); // all has been received
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Are all receivers gone?
+    ///
+    /// # Examples
+    /// ```
+    /// let (sender, receiver) = greenloop::sync::channel::<u8>(10);
+    /// assert!(!sender.is_closed());
+    /// drop(receiver);
+    /// assert!(sender.is_closed());
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.shared.lock().receivers == 0
     }
@@ -281,6 +344,17 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// [`GetError::Closed`] if the channel is empty and all senders are gone. [`GetError::Empty`] only while unwinding.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::GetError, sync::channel};
+    ///
+    /// let (sender, receiver) = channel(10);
+    /// let thread = std::thread::spawn(move || sender.send("from a thread").unwrap());
+    /// assert_eq!(receiver.recv(), Ok("from a thread"));
+    /// assert_eq!(receiver.recv(), Err(GetError::Closed)); // the sender is gone
+    /// # thread.join().unwrap();
+    /// ```
     #[track_caller]
     pub fn recv(&self) -> Result<T, GetError> {
         self.recv_until(None)
@@ -294,6 +368,17 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the channel is empty and all senders are gone.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::GetError, sync::channel};
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = channel(10);
+    /// assert_eq!(receiver.recv_timeout(Duration::from_millis(1)), Err(GetError::Empty));
+    /// sender.send(1).unwrap();
+    /// assert_eq!(receiver.recv_timeout(Duration::from_millis(1)), Ok(1));
+    /// ```
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         self.recv_until(Some(timeout))
@@ -303,6 +388,17 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// [`GetError::Empty`] if there is none, [`GetError::Closed`] if all senders are gone, too.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{queue::GetError, sync::channel};
+    ///
+    /// let (sender, receiver) = channel(10);
+    /// sender.send(1).unwrap();
+    /// assert_eq!([receiver.try_recv(), receiver.try_recv()], [Ok(1), Err(GetError::Empty)]);
+    /// drop(sender);
+    /// assert_eq!(receiver.try_recv(), Err(GetError::Closed));
+    /// ```
     pub fn try_recv(&self) -> Result<T, GetError> {
         self.shared.get()
     }
@@ -319,21 +415,57 @@ impl<T> Receiver<T> {
     }
 
     /// Takes items until all senders are gone and nothing is left; `next` waits as [`recv`](Self::recv) does.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::channel;
+    ///
+    /// let (sender, receiver) = channel(10);
+    /// let thread = std::thread::spawn(move || (0..100).for_each(|n| sender.send(n).unwrap()));
+    /// assert_eq!(receiver.iter().take(3).collect::<Vec<_>>(), [0, 1, 2]);
+    /// assert_eq!(receiver.iter().last(), Some(99)); // until the sender is gone
+    /// # thread.join().unwrap();
+    /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { receiver: self }
     }
 
     /// How many items are inside.
+    ///
+    /// # Examples
+    /// ```
+    /// let (sender, receiver) = greenloop::sync::channel(10);
+    /// (0..3).for_each(|n| sender.send(n).unwrap());
+    /// receiver.recv().unwrap();
+    /// assert_eq!(receiver.len(), 2);
+    /// ```
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
     /// Is nothing inside?
+    ///
+    /// # Examples
+    /// ```
+    /// let (sender, receiver) = greenloop::sync::channel(10);
+    /// assert!(receiver.is_empty());
+    /// sender.send("one").unwrap();
+    /// assert!(!receiver.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Are all senders gone? There may still be items.
+    ///
+    /// # Examples
+    /// ```
+    /// let (sender, receiver) = greenloop::sync::channel(10);
+    /// sender.send("last").unwrap();
+    /// drop(sender);
+    /// assert!(receiver.is_closed());
+    /// assert_eq!(receiver.recv(), Ok("last"));
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.shared.lock().senders == 0
     }
@@ -386,6 +518,17 @@ impl<T> IntoIterator for Receiver<T> {
 }
 
 /// The items of a [`Receiver`] as they come. While unwinding `next` ends the iteration instead of waiting.
+///
+/// # Examples
+/// ```
+/// use greenloop::sync::{Iter, unbounded};
+///
+/// let (sender, receiver) = unbounded();
+/// ["one", "two"].map(|line| sender.send(line).unwrap());
+/// let mut lines: Iter<'_, _> = receiver.iter();
+/// assert_eq!(lines.next(), Some("one"));
+/// assert_eq!(receiver.recv(), Ok("two")); // only borrowed
+/// ```
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
@@ -402,6 +545,18 @@ impl<T> Iterator for Iter<'_, T> {
 
 /// The items of a [`Receiver`] as they come, with the receiver inside. While unwinding `next` ends the iteration instead of
 /// waiting.
+///
+/// # Examples
+/// ```
+/// use greenloop::sync::{IntoIter, unbounded};
+///
+/// let (sender, receiver) = unbounded();
+/// let mut lines: IntoIter<_> = receiver.into_iter();
+/// sender.send("one").unwrap();
+/// assert_eq!(lines.next(), Some("one"));
+/// drop(lines); // the receiver goes with it
+/// assert!(sender.is_closed());
+/// ```
 #[derive(Debug)]
 pub struct IntoIter<T> {
     receiver: Receiver<T>,

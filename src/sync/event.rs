@@ -39,11 +39,34 @@ const ONE_TIME: u64 = 2;
 
 impl Event {
     /// An event that is not set.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::Event;
+    ///
+    /// let event = Event::new();
+    /// assert!(!event.is_set());
+    /// event.clone().set();
+    /// assert!(event.is_set()); // clones are the same event
+    /// ```
     pub fn new() -> Event {
         Event { inner: Arc::new(Inner { state: AtomicU64::new(0), line: Line::new() }) }
     }
 
     /// Is the flag set?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::Event;
+    ///
+    /// let stop = Event::new();
+    /// let thread = std::thread::spawn({ let stop = stop.clone(); move || {
+    ///     while !stop.is_set() { std::thread::yield_now() }
+    ///     "stopped"
+    /// }});
+    /// stop.set();
+    /// assert_eq!(thread.join().unwrap(), "stopped");
+    /// ```
     pub fn is_set(&self) -> bool {
         self.state() & SET != 0
     }
@@ -55,6 +78,17 @@ impl Event {
     /// Sets the flag and wakes all that wait, on whatever thread.
     ///
     /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{spawn, sync::Event};
+    ///
+    /// let go = Event::new();
+    /// let thread = std::thread::spawn({ let go = go.clone(); move || go.wait() });
+    /// let greenlet = spawn({ let go = go.clone(); move || go.wait() });
+    /// go.set(); // wakes both
+    /// assert!(thread.join().is_ok() && greenlet.join().is_ok());
+    /// ```
     pub fn set(&self) {
         let once_more = |state: u64| Some(state.wrapping_add(ONE_TIME) | SET);
         // Never fails, as the closure always gives a value.
@@ -63,6 +97,17 @@ impl Event {
     }
 
     /// Clears the flag. Those that a `set` has woken stay woken.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::Event;
+    ///
+    /// let event = Event::new();
+    /// event.set();
+    /// event.wait(); // returns at once
+    /// event.clear();
+    /// assert!(!event.is_set());
+    /// ```
     pub fn clear(&self) {
         self.inner.state.fetch_and(!SET, Ordering::AcqRel);
     }

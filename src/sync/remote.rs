@@ -70,6 +70,17 @@ impl Remote {
     /// # Errors
     /// [`HubEnded`] if the hub's thread has ended; `f` is dropped. If it ends later, before the greenlet has, the
     /// [`RemoteGreenlet`] says that it was killed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{hub, wait_all};
+    /// use std::thread;
+    ///
+    /// let (here, home) = (hub::remote(), thread::current().id());
+    /// let elsewhere = thread::spawn(move || here.spawn(|| thread::current().id()).unwrap().join().unwrap());
+    /// wait_all(); // the hub comes around
+    /// assert_eq!(elsewhere.join().unwrap(), home); // it ran here
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> Result<RemoteGreenlet<T>, HubEnded>
     where
@@ -86,11 +97,33 @@ impl Remote {
 
     /// Wakes the hub if it sleeps: it goes once around its loop. Calls of this crate that have something for the hub do so
     /// themselves.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{hub, sleep};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let here = hub::remote();
+    /// let thread = std::thread::spawn(move || here.wake());
+    /// let start = Instant::now();
+    /// sleep(Duration::from_millis(5)); // the hub looks around, and sleeps again
+    /// assert!(start.elapsed() >= Duration::from_millis(5));
+    /// thread.join().unwrap();
+    /// ```
     pub fn wake(&self) {
         self.completion.rouse();
     }
 
     /// Has the hub's thread ended?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::remote;
+    ///
+    /// let here = remote();
+    /// let gone = std::thread::spawn(remote).join().unwrap(); // the hub of a thread that has ended
+    /// assert!(gone.is_ended() && !here.is_ended());
+    /// ```
     pub fn is_ended(&self) -> bool {
         self.completion.is_orphaned()
     }

@@ -79,6 +79,20 @@ impl<T> RemoteGreenlet<T> {
     ///
     /// # Errors
     /// That it was killed, or has vanished with its thread, or that it panicked. While unwinding, that it still runs.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{hub, spawn, sync::channel};
+    ///
+    /// let (sender, receiver) = channel(1);
+    /// let worker = std::thread::spawn(move || { sender.send(hub::remote()).unwrap(); drop(sender); greenloop::wait_all() });
+    /// let there = receiver.recv().unwrap();
+    /// let (sum, bad) = (there.spawn(|| 1 + 2).unwrap(), there.spawn(|| -> u8 { panic!("boom") }).unwrap());
+    /// assert_eq!(sum.join().unwrap(), 3);
+    /// assert!(bad.join().unwrap_err().is_panic());
+    /// drop(there); // lets the worker end
+    /// worker.join().unwrap();
+    /// ```
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         self.wait();
@@ -88,6 +102,16 @@ impl<T> RemoteGreenlet<T> {
     /// Waits until the greenlet has ended. **Switches**: unless it has.
     ///
     /// **While unwinding** it returns at once, on a thread with a hub.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::hub::remote;
+    ///
+    /// let g = remote().spawn(|| 6 * 7).unwrap(); // its own hub will do
+    /// g.wait();
+    /// assert!(g.is_finished());
+    /// assert_eq!(g.join().unwrap(), 42);
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);
@@ -96,6 +120,17 @@ impl<T> RemoteGreenlet<T> {
     /// Waits until the greenlet has ended, at most for `timeout`, and says whether it has. **Switches**: unless it has.
     ///
     /// **While unwinding** it returns `false` at once, on a thread with a hub.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{event::Event, hub::remote, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let g = remote().spawn(|| sleep(Duration::from_millis(5))).unwrap();
+    /// assert!(g.wait_timeout(Duration::from_secs(60)));
+    /// let stuck = remote().spawn(|| Event::new().wait()).unwrap();
+    /// assert!(!stuck.wait_timeout(Duration::from_millis(1)));
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Some(timeout))
@@ -109,6 +144,16 @@ impl<T> RemoteGreenlet<T> {
     }
 
     /// Has it ended, in whatever way?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::hub::remote;
+    ///
+    /// let g = remote().spawn(|| ()).unwrap();
+    /// assert!(!g.is_finished()); // its turn has not come
+    /// greenloop::wait_all();
+    /// assert!(g.is_finished());
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.shared.is_known()
     }

@@ -36,11 +36,30 @@ struct Inner {
 
 impl Semaphore {
     /// A semaphore with so many permits.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::Semaphore;
+    ///
+    /// let permits = Semaphore::new(2);
+    /// let taken = std::thread::spawn({ let permits = permits.clone(); move || permits.try_acquire() });
+    /// assert!(taken.join().unwrap());
+    /// assert_eq!(permits.available(), 1); // clones are the same semaphore
+    /// ```
     pub fn new(permits: usize) -> Semaphore {
         Semaphore { inner: Arc::new(Inner { permits: AtomicUsize::new(permits), line: Line::new() }) }
     }
 
     /// How many permits can be had now.
+    ///
+    /// # Examples
+    /// ```
+    /// let permits = greenloop::sync::Semaphore::new(2);
+    /// permits.acquire();
+    /// assert_eq!(permits.available(), 1);
+    /// permits.release();
+    /// assert_eq!(permits.available(), 2);
+    /// ```
     pub fn available(&self) -> usize {
         self.inner.permits.load(Ordering::Acquire)
     }
@@ -70,6 +89,18 @@ impl Semaphore {
     /// **Switches**: if there is no permit.
     ///
     /// **While unwinding** it returns `false` at once, on a thread with a hub.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::Semaphore;
+    /// use std::time::Duration;
+    ///
+    /// let permits = Semaphore::new(0);
+    /// assert!(!permits.acquire_timeout(Duration::from_millis(1)));
+    /// let thread = std::thread::spawn({ let permits = permits.clone(); move || permits.release() });
+    /// assert!(permits.acquire_timeout(Duration::from_secs(60)));
+    /// # thread.join().unwrap();
+    /// ```
     #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
         self.acquire_until(Some(timeout))
@@ -82,6 +113,13 @@ impl Semaphore {
     }
 
     /// Takes a permit if there is one. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// let permits = greenloop::sync::Semaphore::new(1);
+    /// assert!(permits.try_acquire());
+    /// assert!(!permits.try_acquire());
+    /// ```
     pub fn try_acquire(&self) -> bool {
         let one_less = |permits: usize| permits.checked_sub(1);
         self.inner.permits.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok()
@@ -91,6 +129,17 @@ impl Semaphore {
     ///
     /// # Panics
     /// If there are `usize::MAX` permits.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::sync::Semaphore;
+    ///
+    /// let done = Semaphore::new(0);
+    /// let threads = [(); 3].map(|()| std::thread::spawn({ let done = done.clone(); move || done.release() }));
+    /// assert!((0..3).all(|_| done.acquire())); // once for each
+    /// assert_eq!(done.available(), 0);
+    /// # threads.map(|thread| thread.join().unwrap());
+    /// ```
     #[track_caller]
     pub fn release(&self) {
         let one_more = |permits: usize| permits.checked_add(1);
