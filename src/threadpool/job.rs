@@ -149,6 +149,14 @@ impl<T> Job<T> {
     /// Waits until the call has ended. **Switches**: unless it has ended.
     ///
     /// **While unwinding** it returns at once.
+    ///
+    /// # Examples
+    /// ```
+    /// let job = greenloop::threadpool().spawn(|| std::fs::read_dir("/").unwrap().count());
+    /// job.wait(); // other greenlets run meanwhile
+    /// assert!(job.is_finished());
+    /// assert!(job.join().unwrap() > 0);
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);
@@ -159,6 +167,19 @@ impl<T> Job<T> {
     /// **Switches**: unless it has ended.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool;
+    /// use std::{sync::mpsc, time::Duration};
+    ///
+    /// let (sender, receiver) = mpsc::channel();
+    /// let job = threadpool().spawn(move || receiver.recv());
+    /// assert!(!job.wait_timeout(Duration::from_millis(1)));
+    /// sender.send("go on").unwrap();
+    /// assert!(job.wait_timeout(Duration::from_secs(60)));
+    /// assert_eq!(job.join().unwrap(), Ok("go on"));
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Some(timeout))
@@ -171,6 +192,18 @@ impl<T> Job<T> {
     }
 
     /// Has the call ended?
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// let (sender, receiver) = mpsc::channel::<()>();
+    /// let job = greenloop::threadpool().spawn(move || receiver.recv().is_err());
+    /// assert!(!job.is_finished());
+    /// drop(sender);
+    /// job.wait();
+    /// assert!(job.is_finished());
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.slot.has_ended()
     }

@@ -69,11 +69,29 @@ pub fn threadpool() -> ThreadPool {
 impl ThreadPool {
     /// A pool of at most `limit` threads. None is started before the first job. With a limit of 0 jobs wait until it is
     /// [raised](Self::set_limit).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(2);
+    /// assert_eq!((pool.size(), pool.limit()), (0, 2)); // none is started yet
+    /// assert_eq!(pool.apply(|| 6 * 7), 42);
+    /// assert_eq!(pool.size(), 1);
+    /// ```
     pub fn new(limit: usize) -> ThreadPool {
         ThreadPool { owner: Arc::new(Owner(Workers::new(limit))) }
     }
 
     /// How many threads it may have.
+    ///
+    /// # Examples
+    /// ```
+    /// let pool = greenloop::threadpool::ThreadPool::new(2);
+    /// assert_eq!(pool.limit(), 2);
+    /// pool.set_limit(5);
+    /// assert_eq!(pool.limit(), 5);
+    /// ```
     pub fn limit(&self) -> usize {
         self.workers().limit()
     }
@@ -101,21 +119,66 @@ impl ThreadPool {
     }
 
     /// Sets how long a thread may be idle before it ends; 5 s at first. `Duration::MAX` is for ever.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{sleep, threadpool::ThreadPool};
+    /// use std::time::Duration;
+    ///
+    /// let pool = ThreadPool::new(1);
+    /// pool.set_idle_timeout(Duration::ZERO);
+    /// pool.apply(|| ());
+    /// while pool.size() > 0 {
+    ///     sleep(Duration::from_millis(1)); // its thread ends at once
+    /// }
+    /// assert_eq!(pool.apply(|| "another"), "another");
+    /// ```
     pub fn set_idle_timeout(&self, timeout: Duration) {
         self.workers().set_idle_timeout(timeout);
     }
 
     /// How many threads it has.
+    ///
+    /// # Examples
+    /// ```
+    /// let pool = greenloop::threadpool::ThreadPool::new(2);
+    /// assert_eq!(pool.size(), 0);
+    /// pool.apply(|| ());
+    /// assert_eq!(pool.size(), 1); // it stays for a while
+    /// pool.kill();
+    /// assert_eq!(pool.size(), 0);
+    /// ```
     pub fn size(&self) -> usize {
         self.workers().threads()
     }
 
     /// How many jobs are queued or running.
+    ///
+    /// # Examples
+    /// ```
+    /// let pool = greenloop::threadpool::ThreadPool::new(0);
+    /// let jobs = [1, 2].map(|n| pool.spawn(move || n));
+    /// assert_eq!(pool.len(), 2); // queued
+    /// pool.set_limit(1);
+    /// pool.join();
+    /// assert_eq!(pool.len(), 0);
+    /// # drop(jobs);
+    /// ```
     pub fn len(&self) -> usize {
         self.workers().jobs()
     }
 
     /// Is no job queued or running?
+    ///
+    /// # Examples
+    /// ```
+    /// let pool = greenloop::threadpool::ThreadPool::new(0);
+    /// assert!(pool.is_empty());
+    /// let job = pool.spawn(|| ()); // no thread may run it
+    /// assert!(!pool.is_empty());
+    /// pool.kill();
+    /// assert!(pool.is_empty() && job.join().is_err());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -263,6 +326,16 @@ impl ThreadPool {
     /// **Switches**: `next` does, unless a result is there. Making it does not.
     ///
     /// **While unwinding** `next` ends the iteration instead of waiting.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    ///
+    /// let lengths = ThreadPool::new(2).imap_unordered(["one", "three"], str::len);
+    /// let mut found: Vec<_> = lengths.collect(); // as the threads have them
+    /// found.sort();
+    /// assert_eq!(found, [3, 5]);
+    /// ```
     #[track_caller]
     pub fn imap_unordered<I, F, T>(&self, items: I, f: F) -> ImapUnordered<T>
     where
@@ -324,6 +397,19 @@ impl ThreadPool {
     /// **Switches**: unless the pool is idle.
     ///
     /// **While unwinding** it returns `false` at once, on a thread with a hub.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::threadpool::ThreadPool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = ThreadPool::new(0);
+    /// let job = pool.spawn(|| "done");
+    /// assert!(!pool.join_timeout(Duration::from_millis(1))); // no thread may run it
+    /// pool.set_limit(1);
+    /// assert!(pool.join_timeout(Duration::from_secs(60)));
+    /// assert_eq!(job.join().unwrap(), "done");
+    /// ```
     #[track_caller]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
         !self.workers().is_own_worker() && self.workers().join(Some(timeout))
