@@ -102,7 +102,7 @@ pub struct Duplex {
 }
 
 impl Duplex {
-    /// Says that nothing more will be written; reading goes on. **Switches**: no.
+    /// Says that nothing more will be written; reading goes on. Whoever writes here nevertheless gets `BrokenPipe`. **Switches**: no.
     ///
     /// # Examples
     /// ```
@@ -112,6 +112,7 @@ impl Duplex {
     /// let (mut client, mut server) = duplex(100);
     /// client.write_all(b"question")?;
     /// client.shutdown_write();
+    /// assert!(client.write(b"!").unwrap_err().to_string().contains("shut down"));
     /// let mut text = String::new();
     /// server.read_to_string(&mut text)?; // up to the end
     /// server.write_all(b"answer")?;
@@ -123,6 +124,10 @@ impl Duplex {
     pub fn shutdown_write(&self) {
         self.writes.end();
     }
+}
+
+fn broken(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, why)
 }
 
 impl Read for &Duplex {
@@ -145,11 +150,11 @@ impl Write for &Duplex {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let pipe = &self.writes;
         loop {
-            if pipe.abandoned.get() || pipe.ended.get() {
-                return Err(io::Error::new(
-                    io::ErrorKind::BrokenPipe,
-                    "the other end of the connection is gone",
-                ));
+            if pipe.ended.get() {
+                return Err(broken("this end of the connection has been shut down for writing"));
+            }
+            if pipe.abandoned.get() {
+                return Err(broken("the other end of the connection is gone"));
             }
             let room = pipe.capacity - pipe.bytes.borrow().len();
             if room > 0 || buf.is_empty() {
