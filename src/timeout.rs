@@ -276,7 +276,7 @@ impl Timeout {
     /// use greenloop::{Timeout, sleep};
     /// use std::time::Duration;
     ///
-    /// let idle = Timeout::new(Duration::from_millis(500));
+    /// let idle = Timeout::new(Duration::from_secs(60));
     /// idle.start();
     /// idle.restart(); // pending already, and from the beginning now
     /// assert!(idle.is_pending());

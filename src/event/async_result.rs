@@ -10,7 +10,7 @@ use crate::hub::Reason;
 use crate::park::{self, Deadline, Woken};
 use crate::waitlist::{Place, WaitList};
 
-/// A place for one value; greenlets wait until somebody puts it there.
+/// A place for one value; greenlets wait until somebody puts it there. It is a handle: clones are the same place.
 ///
 /// gevent's cell holds a value or an exception; here a `Result` is a value like any other: `AsyncResult<Result<T, E>>`.
 ///

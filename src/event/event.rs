@@ -11,7 +11,8 @@ use crate::waitlist::{Place, WaitList};
 
 /// A flag that is unset at first; greenlets wait until somebody sets it.
 ///
-/// Setting wakes all that wait, in the order in which they came, also when the flag is cleared again before they run.
+/// Setting wakes all that wait, in the order in which they came, also when the flag is cleared again before they run. It is a handle:
+/// clones are the same event.
 ///
 /// # Examples
 /// ```

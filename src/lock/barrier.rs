@@ -81,9 +81,8 @@ pub struct BrokenBarrier;
 /// # Examples
 /// ```
 /// use greenloop::{join_all, lock::Barrier, spawn};
-/// use std::rc::Rc;
 ///
-/// let barrier = Rc::new(Barrier::new(3));
+/// let barrier = Barrier::new(3);
 /// let parties = (0..3).map(|_| spawn({ let barrier = barrier.clone(); move || barrier.wait().unwrap() }));
 /// let leaders = join_all(parties).into_iter().filter(|party| party.as_ref().unwrap().is_leader());
 /// assert_eq!(leaders.count(), 1);

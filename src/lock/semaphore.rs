@@ -12,7 +12,8 @@ use crate::waitlist::{Place, WaitList};
 
 const ACQUIRE: Reason = Reason::plain("semaphore (acquire)");
 
-/// A counter of permits: `acquire` takes one and waits while there is none, `release` gives one.
+/// A counter of permits: `acquire` takes one and waits while there is none, `release` gives one. It is a handle: clones are the same
+/// semaphore.
 ///
 /// As in gevent a permit belongs to nobody, any greenlet may release, also beyond the initial count; a greenlet that
 /// runs may take a permit before one that was woken for it and has not run yet, which then keeps its place in front.
