@@ -1,5 +1,5 @@
 //! The rule of the house for what is said of calls: whatever may switch says what it does instead in a destructor that is run by
-//! an unwind, in a paragraph of its own behind **Switches**.
+//! an unwind, in a paragraph of its own behind **Switches**. And every public item has an example that runs.
 
 use std::fs;
 use std::path::Path;
@@ -133,4 +133,139 @@ fn an_item_that_switches_and_does_not_say_more_is_found() {
             ("pub struct Type;", None),
         ]
     );
+}
+
+/// Whose public items have an example each, in `src`.
+const CORE_PLACES: [&str; 15] = [
+    "error.rs",
+    "event",
+    "future",
+    "greenlet",
+    "hub/public.rs",
+    "local",
+    "lock",
+    "pool",
+    "queue",
+    "reactor",
+    "sync",
+    "testing",
+    "threadpool",
+    "timeout.rs",
+    "wait",
+];
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// The names that a module passes on to whoever is above it.
+fn passed_on(text: &str) -> Vec<&str> {
+    let uses = text.match_indices("pub use ").map(|(at, start)| &text[at + start.len()..]);
+    uses.filter_map(|rest| rest.split_once(';')).flat_map(|(list, _)| words(list)).collect()
+}
+
+/// What an item is called, if the line declares one of those that need an example.
+fn public_item(line: &str) -> Option<&str> {
+    if let Some(declared) = line.strip_prefix("macro_rules! ") {
+        return words(declared).next();
+    }
+    let mut words = words(line.trim().strip_prefix("pub ")?);
+    let kind = words.find(|word| !["const", "unsafe", "async"].contains(word))?;
+    words.next().filter(|_| ["fn", "struct", "enum", "trait", "type"].contains(&kind))
+}
+
+/// Is one of its blocks of code run? Each has a fence before it and one behind it.
+fn has_example(docs: &str) -> bool {
+    let mut openings = docs.lines().filter(|line| line.starts_with("```")).step_by(2);
+    openings.any(|fence| ["```", "```should_panic", "```no_run"].contains(&fence))
+}
+
+/// The public items that have documentation without an example. Methods are reached by their type; what stands at the margin of a file
+/// is reached if a module above passes its name on.
+fn without_example(text: &str, is_reached: impl Fn(&str) -> bool) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let (mut found, mut docs, mut attributes) = (Vec::new(), String::new(), String::new());
+    let mut in_attribute = false;
+    for line in code.lines() {
+        let trimmed = line.trim();
+        if let Some(doc) = trimmed.strip_prefix("///") {
+            docs += doc.trim();
+            docs.push('\n');
+        } else if in_attribute || trimmed.starts_with("#[") {
+            attributes += trimmed;
+            in_attribute = !trimmed.ends_with(']');
+        } else {
+            let is_documented = !docs.is_empty() && !attributes.contains("#[doc(hidden)]");
+            let name = public_item(line).filter(|_| is_documented && !has_example(&docs));
+            let is_public = |name: &str| match line.starts_with("macro_rules! ") {
+                true => attributes.contains("#[macro_export]"),
+                false => line.starts_with(' ') || is_reached(name),
+            };
+            found.extend(name.filter(|name| is_public(name)).map(String::from));
+            docs.clear();
+            attributes.clear();
+        }
+    }
+    found
+}
+
+#[test]
+fn every_public_item_of_the_core_has_an_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut all, mut core) = (Vec::new(), Vec::new());
+    texts(&root, &mut all);
+    CORE_PLACES.iter().for_each(|place| texts(&root.join(place), &mut core));
+    let passed_on: Vec<_> = all.iter().flat_map(|(_, text)| passed_on(text)).collect();
+    let mut silent = Vec::new();
+    for (path, text) in core.iter().filter(|(path, _)| !path.contains("/tests")) {
+        let found = without_example(text, |name| path.ends_with("/mod.rs") || passed_on.contains(&name));
+        silent.extend(found.iter().map(|item| format!("{path}: `{item}` has no example")));
+    }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+}
+
+#[test]
+fn a_public_item_without_an_example_is_found() {
+    let source = "
+/// Shown.
+/// ```
+/// assert!(true);
+/// ```
+#[derive(Debug)]
+pub struct Shown;
+
+/// Not shown.
+#[error(
+    \"an attribute of several lines\"
+)]
+pub struct Bare;
+
+/// Not to be had from outside.
+pub struct Unreached;
+
+impl Shown {
+    /// ```compile_fail
+    /// it does not run
+    /// ```
+    pub const fn refused(self) {}
+
+    /// For macros alone.
+    #[doc(hidden)]
+    pub fn hidden() {}
+
+    /// Inside only.
+    pub(crate) fn inside() {}
+}
+
+/// For everybody.
+#[macro_export]
+macro_rules! exported { () => {}; }
+
+/// For this crate.
+macro_rules! own { () => {}; }
+";
+    let names = passed_on("pub use one::{Shown,\n Bare};\npub(crate) use one::Unreached;");
+    assert_eq!(names, ["one", "Shown", "Bare"]);
+    let found = without_example(source, |name| name != "Unreached");
+    assert_eq!(found, ["Bare", "refused", "exported"]);
 }
