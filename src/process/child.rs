@@ -96,6 +96,17 @@ impl Child {
     }
 
     /// The number of the process. Once it has been waited for, another process may get it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::{Command, Stdio};
+    ///
+    /// let mut child = Command::new("sh").args(["-c", "echo $$"]).stdout(Stdio::piped()).spawn()?;
+    /// let id = child.id();
+    /// let output = child.communicate(b"")?;
+    /// assert_eq!(output.stdout, format!("{id}\n").into_bytes());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn id(&self) -> u32 {
         self.process.id()
     }
@@ -106,6 +117,18 @@ impl Child {
     ///
     /// # Errors
     /// If the system refuses. None if it has ended already.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::Command;
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// let mut child = Command::new("sleep").arg("60").spawn()?;
+    /// child.kill()?;
+    /// assert_eq!(child.wait()?.signal(), Some(9));
+    /// child.kill()?; // it has ended already, and that is well
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn kill(&mut self) -> io::Result<()> {
         self.send_signal(SIGKILL)
     }
@@ -133,6 +156,17 @@ impl Child {
     ///
     /// # Errors
     /// If somebody else has taken the status, by a `waitpid` for any child for example, or `SIGCHLD` is ignored.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::{Command, Stdio};
+    ///
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert!(child.try_wait()?.is_none()); // it waits for input
+    /// let status = child.wait()?;
+    /// assert_eq!(child.try_wait()?, Some(status));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.process.look().transpose()
     }
@@ -146,6 +180,16 @@ impl Child {
     ///
     /// # Errors
     /// As [`try_wait`](Self::try_wait). In a destructor run by a panic or a kill, which does not wait, if it runs.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::Command;
+    ///
+    /// let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn()?;
+    /// assert_eq!(child.wait()?.code(), Some(3));
+    /// assert_eq!(child.wait()?.code(), Some(3)); // again, if you like
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
@@ -158,6 +202,18 @@ impl Child {
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::{Command, Stdio};
+    /// use std::time::Duration;
+    ///
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert!(child.wait_timeout(Duration::from_millis(1))?.is_none()); // its input is still open
+    /// drop(child.stdin.take());
+    /// assert!(child.wait_timeout(Duration::from_secs(30))?.unwrap().success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
         self.process.wait(Deadline::after(Some(timeout)))
@@ -169,6 +225,17 @@ impl Child {
     ///
     /// # Errors
     /// As [`communicate`](Self::communicate).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::{Command, Stdio};
+    /// use std::io::Write;
+    ///
+    /// let mut child = Command::new("sort").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    /// child.stdin.as_mut().unwrap().write_all(b"b\na\n")?;
+    /// assert_eq!(child.wait_with_output()?.stdout, b"a\nb\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
@@ -214,6 +281,20 @@ impl Child {
     ///
     /// # Errors
     /// That the time is up; and as [`communicate`](Self::communicate).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::{Command, Stdio};
+    /// use std::time::Duration;
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "read line; echo $line; exec sleep 60"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    /// let mut child = command.kill_on_drop(true).spawn()?;
+    /// let error = child.communicate_timeout(b"hello\n", Duration::from_millis(200)).unwrap_err();
+    /// assert!(error.is_timeout() && error.status().is_none()); // it runs on
+    /// assert_eq!(error.stdout(), b"hello\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn communicate_timeout(&mut self, input: &[u8], timeout: Duration) -> Result<Output, OutputError> {
         match self.communicate_until(input, Deadline::after(Some(timeout))) {

@@ -55,21 +55,56 @@ impl OutputError {
     }
 
     /// Was the time up?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// let error = Command::new("sleep").arg("60").output_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert!(error.is_timeout());
+    /// assert!(!Command::new("false").check_output().unwrap_err().is_timeout());
+    /// ```
     pub fn is_timeout(&self) -> bool {
         matches!(self.kind, Kind::TimedOut(_))
     }
 
     /// How the child has ended; `None` if it has not, or was never begun.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::Command;
+    ///
+    /// let error = Command::new("false").check_output().unwrap_err();
+    /// assert_eq!(error.status().unwrap().code(), Some(1));
+    /// assert!(Command::new("no-such-program").check_output().unwrap_err().status().is_none());
+    /// ```
     pub fn status(&self) -> Option<ExitStatus> {
         self.status
     }
 
     /// What it has written to standard output until then, if that was piped.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::Command;
+    ///
+    /// let error = Command::new("sh").args(["-c", "echo so far so good; exit 1"]).check_output().unwrap_err();
+    /// assert_eq!(error.stdout(), b"so far so good\n");
+    /// ```
     pub fn stdout(&self) -> &[u8] {
         &self.stdout
     }
 
     /// What it has written to standard error until then, if that was piped.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::Command;
+    ///
+    /// let error = Command::new("sh").args(["-c", "echo why it failed >&2; exit 1"]).check_output().unwrap_err();
+    /// assert_eq!(error.stderr(), b"why it failed\n");
+    /// ```
     pub fn stderr(&self) -> &[u8] {
         &self.stderr
     }

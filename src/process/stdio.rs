@@ -7,10 +7,47 @@ use crate::fs::File;
 use crate::io::{PipeReader, PipeWriter, Stderr, Stdout};
 
 /// The end of a pipe whose other end is the standard input of a child.
+///
+/// # Examples
+/// ```
+/// use greenloop::process::{ChildStdin, Command, Stdio};
+/// use std::io::Write;
+///
+/// let mut child = Command::new("wc").arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+/// let mut input: ChildStdin = child.stdin.take().unwrap();
+/// input.write_all(b"hello")?;
+/// drop(input); // that is the end
+/// assert_eq!(child.wait_with_output()?.stdout.trim_ascii(), b"5");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub type ChildStdin = PipeWriter;
 /// The end of a pipe whose other end is the standard output of a child.
+///
+/// # Examples
+/// ```
+/// use greenloop::process::{ChildStdout, Command, Stdio};
+/// use std::io::{BufRead, BufReader};
+///
+/// let mut child = Command::new("printf").arg("one\\ntwo\\n").stdout(Stdio::piped()).spawn()?;
+/// let output: ChildStdout = child.stdout.take().unwrap();
+/// let lines: Vec<_> = BufReader::new(output).lines().collect::<Result<_, _>>()?;
+/// assert_eq!(lines, ["one", "two"]);
+/// # child.wait()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub type ChildStdout = PipeReader;
 /// The end of a pipe whose other end is the standard error of a child.
+///
+/// # Examples
+/// ```
+/// use greenloop::process::{ChildStderr, Command, Stdio};
+///
+/// let mut child = Command::new("sh").args(["-c", "echo a warning >&2"]).stderr(Stdio::piped()).spawn()?;
+/// let warnings: ChildStderr = child.stderr.take().unwrap();
+/// assert_eq!(std::io::read_to_string(warnings)?, "a warning\n");
+/// # child.wait()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub type ChildStderr = PipeReader;
 
 /// What a child gets as a standard stream: `std::process::Stdio`, and the files, pipes and standard streams of this crate.
@@ -33,16 +70,44 @@ pub struct Stdio(pub(super) std::process::Stdio);
 
 impl Stdio {
     /// A new pipe; our end of it is in the [`Child`](super::Child).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::{Command, Stdio};
+    ///
+    /// let mut child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    /// assert!(child.stdin.is_none() && child.stdout.is_some());
+    /// assert_eq!(child.wait_with_output()?.stdout, b"hello\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn piped() -> Stdio {
         Stdio(std::process::Stdio::piped())
     }
 
     /// The stream of this process.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::{Command, Stdio};
+    ///
+    /// let output = Command::new("echo").arg("for the terminal").stdout(Stdio::inherit()).output()?;
+    /// assert!(output.stdout.is_empty()); // it went elsewhere
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn inherit() -> Stdio {
         Stdio(std::process::Stdio::inherit())
     }
 
     /// Nothing: an end at once, or a place where everything vanishes.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::process::{Command, Stdio};
+    ///
+    /// let mut child = Command::new("cat").stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    /// assert!(child.communicate(b"")?.stdout.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn null() -> Stdio {
         Stdio(std::process::Stdio::null())
     }
