@@ -24,6 +24,15 @@ impl Signal {
     ///
     /// # Errors
     /// `InvalidInput` if there is none.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::signal::{SIGINT, Signal};
+    ///
+    /// assert_eq!(Signal::from_raw(libc::SIGINT)?, SIGINT);
+    /// assert_eq!(Signal::from_raw(1000).unwrap_err().to_string(), "there is no signal 1000");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_raw(number: i32) -> io::Result<Signal> {
         match number {
             1..=sys::signal::LAST => Ok(Signal(number)),
@@ -32,6 +41,14 @@ impl Signal {
     }
 
     /// Its number.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::signal::SIGTERM;
+    ///
+    /// // What a shell says of a process that a signal has ended.
+    /// assert_eq!(128 + SIGTERM.as_raw(), 143);
+    /// ```
     pub const fn as_raw(self) -> i32 {
         self.0
     }

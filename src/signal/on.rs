@@ -55,6 +55,21 @@ pub fn on(signal: Signal, f: impl Fn() + 'static) -> io::Result<Handler> {
 }
 
 /// Keeps a handler of [`on`] set; dropping it removes the handler. What it has begun goes on.
+///
+/// # Examples
+/// ```
+/// use greenloop::{event::Event, signal::{self, SIGUSR1, SIGUSR2, Handler}};
+///
+/// let (one, both) = (Event::new(), Event::new());
+/// let handlers: Vec<Handler> = vec![
+///     signal::on(SIGUSR1, { let one = one.clone(); move || one.set() })?,
+///     signal::on(SIGUSR2, { let (one, both) = (one.clone(), both.clone()); move || { one.wait(); both.set() } })?,
+/// ];
+/// # assert_eq!(unsafe { libc::raise(libc::SIGUSR2) | libc::raise(libc::SIGUSR1) }, 0);
+/// both.wait(); // until both have come, in any order
+/// drop(handlers); // nothing is handled any more
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "dropping it removes the handler"]
 pub struct Handler {
     _f: Rc<dyn Fn()>,
@@ -64,6 +79,15 @@ pub struct Handler {
 
 impl Handler {
     /// The signal that it handles.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::signal::{self, SIGHUP};
+    ///
+    /// let handler = signal::on(SIGHUP, || println!("read the configuration again"))?;
+    /// assert_eq!(handler.signal(), SIGHUP);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn signal(&self) -> Signal {
         self.signal
     }

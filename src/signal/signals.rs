@@ -50,6 +50,17 @@ impl Signals {
     ///
     /// # Errors
     /// As [`on`](super::on()).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::signal::{SIGKILL, SIGUSR1, Signals};
+    ///
+    /// let signals = Signals::new(&[SIGUSR1])?;
+    /// # assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
+    /// assert_eq!(signals.wait()?, SIGUSR1); // it was kept until now
+    /// assert!(Signals::new(&[SIGKILL]).is_err()); // nobody can keep this one
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(signals: &[Signal]) -> io::Result<Signals> {
         let arrived = Rc::new(Arrived { signals: RefCell::default(), waiters: WaitList::new() });
         let subscriptions: io::Result<Vec<_>> = signals
@@ -63,6 +74,18 @@ impl Signals {
     }
 
     /// Takes the next signal if one is there. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{signal::{SIGUSR1, Signals}, wait_any};
+    ///
+    /// let signals = Signals::new(&[SIGUSR1])?;
+    /// assert_eq!(signals.try_take(), None);
+    /// # assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
+    /// wait_any(&[&signals]); // it is there, and not taken
+    /// assert_eq!(signals.try_take(), Some(SIGUSR1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn try_take(&self) -> Option<Signal> {
         self.arrived.signals.borrow_mut().pop_front()
     }
@@ -73,6 +96,17 @@ impl Signals {
     ///
     /// # Errors
     /// In a destructor run by a panic or a kill, which does not wait, if none is there.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::signal::{SIGUSR1, SIGUSR2, Signals};
+    ///
+    /// let signals = Signals::new(&[SIGUSR1, SIGUSR2])?;
+    /// # assert_eq!(unsafe { libc::raise(libc::SIGUSR1) | libc::raise(libc::SIGUSR2) }, 0);
+    /// let both = [signals.wait()?, signals.wait()?]; // as long as nobody sends one, the others run
+    /// assert!(both.contains(&SIGUSR1) && both.contains(&SIGUSR2));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn wait(&self) -> io::Result<Signal> {
         self.wait_until(Deadline::NEVER)
@@ -84,6 +118,17 @@ impl Signals {
     ///
     /// # Errors
     /// `TimedOut`; and as [`wait`](Self::wait).
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::signal::{SIGUSR1, Signals};
+    /// use std::{io::ErrorKind, time::Duration};
+    ///
+    /// let signals = Signals::new(&[SIGUSR1])?;
+    /// let error = signals.wait_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> io::Result<Signal> {
         self.wait_until(Deadline::after(Some(timeout)))
@@ -149,10 +194,12 @@ impl fmt::Debug for Signals {
 /// As [`on`](super::on()). In a destructor run by a panic or a kill, which does not wait.
 ///
 /// # Examples
-/// ```no_run
+/// ```
 /// use greenloop::signal::{self, SIGINT, SIGTERM};
 ///
-/// println!("ended by {}", signal::wait(&[SIGINT, SIGTERM])?);
+/// # greenloop::spawn(|| assert_eq!(unsafe { libc::raise(libc::SIGTERM) }, 0));
+/// let signal = signal::wait(&[SIGINT, SIGTERM])?; // somebody sends one meanwhile
+/// assert_eq!(signal, SIGTERM);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]
@@ -166,6 +213,16 @@ pub fn wait(signals: &[Signal]) -> io::Result<Signal> {
 ///
 /// # Errors
 /// As [`wait`].
+///
+/// # Examples
+/// ```
+/// use greenloop::signal;
+///
+/// # greenloop::spawn(|| assert_eq!(unsafe { libc::raise(libc::SIGINT) }, 0));
+/// signal::ctrl_c()?; // the others run on until then
+/// println!("good bye");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn ctrl_c() -> io::Result<()> {
     wait(&[SIGINT]).map(drop)
