@@ -30,6 +30,16 @@ pub trait ToListenAddrs {
     ///
     /// # Errors
     /// If the text is no address, or if the name cannot be resolved.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::ToListenAddrs;
+    ///
+    /// assert_eq!(":80".to_listen_addrs()?, ["0.0.0.0:80".parse().unwrap()]);
+    /// let error = "*:http".to_listen_addrs().unwrap_err();
+    /// assert!(error.to_string().starts_with("`*:http` is not an address"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn to_listen_addrs(&self) -> io::Result<Vec<SocketAddr>>;
 }
 

@@ -46,6 +46,17 @@ pub struct DatagramServer {
 }
 
 /// The socket of a datagram server to come, and its settings.
+///
+/// # Examples
+/// ```
+/// use greenloop::server::{DatagramBuilder, DatagramServer};
+///
+/// let builder: DatagramBuilder = DatagramServer::bind("127.0.0.1:0")?.max_handlers(100);
+/// println!("receiving on {}", builder.local_addr()?); // before there is a server
+/// let server = builder.handle(|data, peer| println!("{} bytes from {}", data.len(), peer.addr()));
+/// assert!(!server.is_started());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "a server begins with `handle`"]
 pub struct DatagramBuilder {
     socket: UdpSocket,
@@ -60,6 +71,16 @@ impl DatagramServer {
     ///
     /// # Errors
     /// If the address cannot be had; the text names it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::DatagramServer;
+    ///
+    /// let builder = DatagramServer::bind("127.0.0.1:0")?;
+    /// let error = DatagramServer::bind(builder.local_addr()?).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn bind(addr: impl ToListenAddrs) -> io::Result<DatagramBuilder> {
         let socket = first_bound(&addr.to_listen_addrs()?[..], sys::listen::bind_udp)?;
@@ -70,6 +91,18 @@ impl DatagramServer {
     ///
     /// # Errors
     /// If the system does not tell its address. It is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer};
+    ///
+    /// let socket = UdpSocket::bind("127.0.0.1:0")?;
+    /// socket.set_broadcast(true)?; // its replies may go to everybody
+    /// let address = socket.local_addr()?;
+    /// let server = DatagramServer::from_socket(socket)?.handle(|_, _| ());
+    /// assert_eq!(server.local_addr()?, address);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_socket(socket: UdpSocket) -> io::Result<DatagramBuilder> {
         socket.set_read_timeout(None)?;
         let address = socket.local_addr()?;
@@ -83,6 +116,19 @@ impl DatagramServer {
     ///
     /// # Errors
     /// If the server was stopped: then a new one is needed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::DatagramServer;
+    /// use std::time::Duration;
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// server.start()?;
+    /// server.start()?; // once more is harmless
+    /// server.stop(Duration::ZERO);
+    /// assert!(server.start().is_err()); // stopped is stopped
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start(&self) -> io::Result<()> {
         self.life.start()
     }
@@ -91,6 +137,20 @@ impl DatagramServer {
     /// [`start`](Self::start) goes on.
     ///
     /// **Switches**: if it receives.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer};
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, peer| peer.reply(b"here"));
+    /// server.start()?;
+    /// server.stop_accepting();
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"anybody?", server.local_addr()?)?; // waits with the system
+    /// server.start()?;
+    /// assert_eq!(client.recv(&mut [0; 8])?, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn stop_accepting(&self) {
         self.life.stop_accepting();
@@ -105,6 +165,18 @@ impl DatagramServer {
     ///
     /// # Errors
     /// As [`start`](Self::start); or why the socket has become useless.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{server::DatagramServer, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// spawn({ let server = server.clone(); move || server.stop(Duration::from_secs(1)) }); // a signal may do that
+    /// server.serve_forever()?;
+    /// assert!(!server.is_started());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn serve_forever(&self) -> io::Result<()> {
         self.life.serve_forever()
@@ -116,12 +188,47 @@ impl DatagramServer {
     /// Stopping twice, or before the start, is harmless; see [`StreamServer::stop`](super::StreamServer::stop).
     ///
     /// **Switches**: if there is something to wait for.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, peer| {
+    ///     peer.reply(b"wait")?;
+    ///     sleep(Duration::from_millis(1)); // it has time for this
+    ///     peer.reply(b"done")
+    /// });
+    /// server.start()?;
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"do it", server.local_addr()?)?;
+    /// client.recv(&mut [0; 8])?;
+    /// server.stop(Duration::from_secs(5));
+    /// let mut place = [0; 4];
+    /// client.recv(&mut place)?;
+    /// assert_eq!(&place, b"done");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn stop(&self, grace: Duration) {
         self.life.stop(grace);
     }
 
     /// Has it been started, and neither stopped nor lost its socket?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::DatagramServer;
+    /// use std::time::Duration;
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// assert!(!server.is_started());
+    /// server.start()?;
+    /// assert!(server.is_started());
+    /// server.stop(Duration::ZERO);
+    /// assert!(!server.is_started());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_started(&self) -> bool {
         self.life.is_started()
     }
@@ -130,6 +237,15 @@ impl DatagramServer {
     ///
     /// # Errors
     /// None at present; the result is the standard library's.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::DatagramServer;
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// assert_ne!(server.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.life.address)
     }
@@ -160,6 +276,25 @@ impl DatagramServer {
     }
 
     /// How many datagrams are being handled.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, peer| {
+    ///     peer.reply(b"wait").unwrap();
+    ///     sleep(Duration::from_secs(60));
+    /// });
+    /// server.start()?;
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"do it", server.local_addr()?)?;
+    /// client.recv(&mut [0; 8])?;
+    /// assert_eq!(server.handlers(), 1);
+    /// server.stop(Duration::ZERO);
+    /// assert_eq!(server.handlers(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn handlers(&self) -> usize {
         self.life.connections.len()
     }
@@ -167,12 +302,50 @@ impl DatagramServer {
 
 impl DatagramBuilder {
     /// How many datagrams are handled at a time. Further ones wait with the system, which drops what it has no room for.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer, yield_now};
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// let at_once = Rc::new(Cell::new(0));
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.max_handlers(1).handle(move |_, peer| {
+    ///     at_once.set(at_once.get() + 1);
+    ///     yield_now();
+    ///     peer.reply(&[at_once.replace(at_once.get() - 1)])
+    /// });
+    /// server.start()?;
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// for _ in 0..2 {
+    ///     client.send_to(b"count", server.local_addr()?)?;
+    /// }
+    /// for _ in 0..2 {
+    ///     let mut place = [0];
+    ///     client.recv(&mut place)?;
+    ///     assert_eq!(place, [1]);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn max_handlers(self, limit: usize) -> DatagramBuilder {
         self.pool(Pool::new(limit))
     }
 
     /// Runs the handlers in this pool, for example together with those of another server. Stopping this server ends all
     /// that is in it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Pool, server::DatagramServer};
+    ///
+    /// let pool = Pool::new(100); // so many handlers of both together
+    /// let one = DatagramServer::bind("127.0.0.1:0")?.pool(pool.clone()).handle(|_, _| ());
+    /// let other = DatagramServer::bind("127.0.0.1:0")?.pool(pool.clone()).handle(|_, _| ());
+    /// one.start()?;
+    /// other.start()?;
+    /// pool.spawn(|| ()); // whatever else shall count
+    /// assert_eq!((one.handlers(), other.handlers()), (1, 1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pool(self, pool: Pool) -> DatagramBuilder {
         DatagramBuilder { handlers: pool, ..self }
     }
@@ -181,12 +354,40 @@ impl DatagramBuilder {
     ///
     /// # Errors
     /// None at present; the result is the standard library's.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::DatagramServer;
+    ///
+    /// let builder = DatagramServer::bind("127.0.0.1:0")?;
+    /// let address = builder.local_addr()?;
+    /// let server = builder.handle(move |_, peer| peer.reply(address.to_string().as_bytes()));
+    /// assert_eq!(server.local_addr()?, address);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.address)
     }
 
     /// The server that runs `handler` for each datagram. It may return what a stream server's may, or what
     /// [`Peer::reply`] gives; an error is reported on standard error.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer};
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|data, peer| {
+    ///     let text = std::str::from_utf8(data).map_err(std::io::Error::other)?; // its failure is reported
+    ///     peer.reply(text.to_uppercase().as_bytes())
+    /// });
+    /// server.start()?;
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"hello", server.local_addr()?)?;
+    /// let mut place = [0; 5];
+    /// client.recv(&mut place)?;
+    /// assert_eq!(&place, b"HELLO");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn handle<F, R>(self, handler: F) -> DatagramServer
     where
         F: Fn(&[u8], Peer) -> R + 'static,
@@ -205,6 +406,23 @@ impl DatagramBuilder {
 }
 
 /// Who has sent a datagram, and the way back.
+///
+/// # Examples
+/// ```
+/// use greenloop::{net::UdpSocket, queue::Queue, server::{DatagramServer, Peer}};
+///
+/// let callers = Queue::<Peer>::unbounded(); // whoever has called gets news later
+/// let server = DatagramServer::bind("127.0.0.1:0")?.handle({
+///     let callers = callers.clone();
+///     move |_, peer| callers.put(peer).unwrap()
+/// });
+/// server.start()?;
+/// let client = UdpSocket::bind("127.0.0.1:0")?;
+/// client.send_to(b"it is me", server.local_addr()?)?;
+/// callers.get().unwrap().reply(b"news")?;
+/// assert_eq!(client.recv_from(&mut [0; 8])?, (4, server.local_addr()?));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Peer {
     address: SocketAddr,
@@ -213,6 +431,21 @@ pub struct Peer {
 
 impl Peer {
     /// Where the datagram comes from.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer};
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?
+    ///     .handle(|_, peer| peer.reply(format!("you are {}", peer.addr()).as_bytes()));
+    /// server.start()?;
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"who am I?", server.local_addr()?)?;
+    /// let mut place = [0; 100];
+    /// let count = client.recv(&mut place)?;
+    /// assert_eq!(&place[..count], format!("you are {}", client.local_addr()?).as_bytes());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
@@ -223,6 +456,22 @@ impl Peer {
     ///
     /// # Errors
     /// Those of [`UdpSocket::send_to`].
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer};
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|data, peer| {
+    ///     peer.reply(data)?;
+    ///     peer.reply(b"and again") // as often as it likes
+    /// });
+    /// server.start()?;
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"hello", server.local_addr()?)?;
+    /// assert_eq!(client.recv(&mut [0; 100])?, 5);
+    /// assert_eq!(client.recv(&mut [0; 100])?, 9);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn reply(&self, data: &[u8]) -> io::Result<()> {
         self.socket.send_to(data, self.address).map(drop)

@@ -7,6 +7,27 @@ use std::io;
 /// The end of a handler: nothing, or a `Result`.
 ///
 /// An error is reported on standard error, once, unless it only says that the peer has gone: that is its right.
+///
+/// # Examples
+/// ```
+/// use greenloop::server::Outcome;
+/// use std::fmt;
+///
+/// /// An end that is counted and not reported.
+/// struct Counted(Result<(), String>);
+///
+/// impl Outcome for Counted {
+///     fn conclude(self, peer: &dyn fmt::Debug) {
+///         println!("{peer:?} {}", if self.0.is_ok() { "was content" } else { "was not content" });
+///     }
+/// }
+/// # use greenloop::{net::TcpStream, server::StreamServer};
+/// let server = StreamServer::bind("127.0.0.1:0")?.handle(|_, _| Counted(Err("no tea left".to_string())));
+/// server.start()?;
+/// let client = TcpStream::connect(server.local_addr()?)?;
+/// assert_eq!(std::io::read_to_string(client)?, "");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Outcome {
     /// Reports what has to be reported. Called by the server.
     fn conclude(self, peer: &dyn fmt::Debug);

@@ -38,6 +38,17 @@ pub struct StreamServer<L: Listener = TcpListener> {
 }
 
 /// The address or the listener of a server to come, and its settings.
+///
+/// # Examples
+/// ```
+/// use greenloop::server::{Builder, StreamServer};
+///
+/// let builder: Builder = StreamServer::bind("127.0.0.1:0")?.max_connections(10_000);
+/// println!("about to serve on {}", builder.local_addr()?); // before there is a server
+/// let server = builder.handle(|_socket, peer| println!("{peer} was here"));
+/// assert!(!server.is_started());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "a server begins with `handle`"]
 pub struct Builder<L: Listener = TcpListener> {
     stage: Stage<L>,
@@ -83,6 +94,19 @@ impl<L: Listener> StreamServer<L> {
     ///
     /// # Errors
     /// If the address is in use, which can be tried again; or the server was stopped: then a new one is needed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::StreamServer;
+    /// use std::time::Duration;
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// server.start()?;
+    /// server.start()?; // once more is harmless
+    /// server.stop(Duration::ZERO);
+    /// assert!(server.start().is_err()); // stopped is stopped
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start(&self) -> io::Result<()> {
         self.life.start()
     }
@@ -118,6 +142,19 @@ impl<L: Listener> StreamServer<L> {
     ///
     /// # Errors
     /// If it has not been started, or was stopped.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::StreamServer;
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// assert!(server.start_accepting().is_err()); // it has not begun yet
+    /// server.start()?;
+    /// server.stop_accepting();
+    /// server.start_accepting()?;
+    /// assert!(server.is_accepting());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start_accepting(&self) -> io::Result<()> {
         self.life.start_accepting()
     }
@@ -131,6 +168,18 @@ impl<L: Listener> StreamServer<L> {
     ///
     /// # Errors
     /// As [`start`](Self::start); or why the listener has become useless.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{server::StreamServer, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// spawn({ let server = server.clone(); move || server.stop(Duration::from_secs(1)) }); // a signal may do that
+    /// server.serve_forever()?;
+    /// assert!(!server.is_started());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn serve_forever(&self) -> io::Result<()> {
         self.life.serve_forever()
@@ -144,17 +193,62 @@ impl<L: Listener> StreamServer<L> {
     /// is not waited for, and not killed.
     ///
     /// **Switches**: if there is something to wait for.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::TcpStream, server::StreamServer, sleep};
+    /// use std::{io::{Read, Write}, time::Duration};
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|mut socket, _| {
+    ///     socket.write_all(b"wait, ")?;
+    ///     sleep(Duration::from_millis(1)); // it has time for this
+    ///     socket.write_all(b"done")
+    /// });
+    /// server.start()?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.read_exact(&mut [0; 6])?;
+    /// server.stop(Duration::from_secs(5));
+    /// assert_eq!(std::io::read_to_string(client)?, "done");
+    /// assert!(TcpStream::connect(server.local_addr()?).is_err()); // nobody listens any more
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn stop(&self, grace: Duration) {
         self.life.stop(grace);
     }
 
     /// Has it been started, and neither stopped nor lost its listener?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::StreamServer;
+    /// use std::time::Duration;
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// assert!(!server.is_started());
+    /// server.start()?;
+    /// assert!(server.is_started());
+    /// server.stop(Duration::ZERO);
+    /// assert!(!server.is_started());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_started(&self) -> bool {
         self.life.is_started()
     }
 
     /// Does it accept connections, or will as soon as fewer are being handled?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::StreamServer;
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// server.start()?;
+    /// assert!(server.is_accepting());
+    /// server.stop_accepting();
+    /// assert!(!server.is_accepting() && server.is_started());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_accepting(&self) -> bool {
         self.is_started() && self.life.accepts()
     }
@@ -163,11 +257,36 @@ impl<L: Listener> StreamServer<L> {
     ///
     /// # Errors
     /// None at present; the result is the standard library's.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::StreamServer;
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// assert_ne!(server.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<L::Addr> {
         Ok(self.life.address.clone())
     }
 
     /// How many connections are being handled; with those of other servers if the [pool](Builder::pool) is theirs as well.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::TcpStream, server::StreamServer};
+    /// use std::io::{Read, Write};
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|mut socket, _| {
+    ///     socket.write_all(b"hello")?;
+    ///     socket.read(&mut [0; 8]).map(drop) // until the client has gone
+    /// });
+    /// server.start()?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.read_exact(&mut [0; 5])?;
+    /// assert_eq!(server.connections(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connections(&self) -> usize {
         self.life.connections.len()
     }
@@ -193,12 +312,45 @@ impl<L: Listener> Builder<L> {
     }
 
     /// How many connections are handled at a time. Further clients wait in the kernel's queue.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::TcpStream, server::StreamServer};
+    /// use std::io::{Read, Write};
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.max_connections(1).handle(|mut socket, _| {
+    ///     socket.write_all(b"hello")?;
+    ///     socket.read(&mut [0; 8]).map(drop) // until the client has gone
+    /// });
+    /// server.start()?;
+    /// let mut first = TcpStream::connect(server.local_addr()?)?;
+    /// let mut second = TcpStream::connect(server.local_addr()?)?; // waits
+    /// first.read_exact(&mut [0; 5])?;
+    /// assert_eq!(server.connections(), 1);
+    /// drop(first);
+    /// second.read_exact(&mut [0; 5])?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn max_connections(self, limit: usize) -> Builder<L> {
         self.pool(Pool::new(limit))
     }
 
     /// Runs the handlers in this pool, for example together with those of another server. Stopping this server ends all
     /// that is in it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{pool::Pool, server::StreamServer};
+    ///
+    /// let pool = Pool::new(100); // so many connections of both together
+    /// let one = StreamServer::bind("127.0.0.1:0")?.pool(pool.clone()).handle(|_, _| ());
+    /// let other = StreamServer::bind("127.0.0.1:0")?.pool(pool.clone()).handle(|_, _| ());
+    /// one.start()?;
+    /// other.start()?;
+    /// pool.spawn(|| ()); // whatever else shall count
+    /// assert_eq!((one.connections(), other.connections()), (1, 1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pool(self, pool: Pool) -> Builder<L> {
         Builder { connections: pool, ..self }
     }
@@ -207,6 +359,21 @@ impl<L: Listener> Builder<L> {
     ///
     /// # Panics
     /// If it is 0. The listener is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::TcpStream, server::StreamServer};
+    /// use std::io::Write;
+    ///
+    /// // Connections are dear here, so each is begun before the next is accepted.
+    /// let server = StreamServer::bind("127.0.0.1:0")?.max_accept(1).handle(|mut socket, _| write!(socket, "hello"));
+    /// server.start()?;
+    /// let clients = [TcpStream::connect(server.local_addr()?)?, TcpStream::connect(server.local_addr()?)?];
+    /// for client in clients {
+    ///     assert_eq!(std::io::read_to_string(client)?, "hello");
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn max_accept(self, count: u32) -> Builder<L> {
         assert!(count > 0, "max_accept(0) would accept nobody; 1 lets the others run after each connection");
@@ -217,12 +384,43 @@ impl<L: Listener> Builder<L> {
     ///
     /// # Errors
     /// None at present; the result is the standard library's.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::StreamServer;
+    /// use std::io::Write;
+    ///
+    /// let builder = StreamServer::bind("127.0.0.1:0")?;
+    /// let address = builder.local_addr()?;
+    /// let server = builder.handle(move |mut socket, _| write!(socket, "this is {address}"));
+    /// assert_eq!(server.local_addr()?, address);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<L::Addr> {
         Ok(self.address.clone())
     }
 
     /// The server that runs `handler` for each connection. It may return `()` or a `Result`; an error is reported on
     /// standard error unless it only says that the peer has gone. The connection is closed when the handler drops it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::TcpStream, server::StreamServer};
+    /// use std::io::{BufRead, BufReader, Write};
+    ///
+    /// let server = StreamServer::bind("127.0.0.1:0")?.handle(|socket, _| {
+    ///     for line in BufReader::new(&socket).lines() {
+    ///         writeln!(&socket, "{}", line?.to_uppercase())?;
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// });
+    /// server.start()?;
+    /// let mut client = TcpStream::connect(server.local_addr()?)?;
+    /// client.write_all(b"hello\n")?;
+    /// client.shutdown(std::net::Shutdown::Write)?;
+    /// assert_eq!(std::io::read_to_string(client)?, "HELLO\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn handle<F, R>(self, handler: F) -> StreamServer<L>
     where
         F: Fn(L::Stream, L::Addr) -> R + 'static,

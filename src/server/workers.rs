@@ -166,6 +166,22 @@ impl Shared {
 }
 
 /// One of the threads of [`workers`], for the function that runs there.
+///
+/// # Examples
+/// ```
+/// use greenloop::server::{Worker, workers};
+/// use std::time::Duration;
+///
+/// // A service without servers: each worker does something until it is stopped.
+/// fn work(worker: &Worker) -> std::io::Result<usize> {
+///     worker.wait();
+///     Ok(worker.number() * 10)
+/// }
+/// let workers = workers("127.0.0.1:0", 3, work)?;
+/// workers.stop(Duration::ZERO);
+/// assert_eq!(workers.join()?, [0, 10, 20]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Worker {
     number: usize,
     count: usize,
@@ -210,11 +226,29 @@ impl Worker {
     }
 
     /// Which of the workers this is, from 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::workers;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| Ok(worker.number()))?;
+    /// assert_eq!(workers.join()?, [0, 1]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn number(&self) -> usize {
         self.number
     }
 
     /// How many there are.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::workers;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| Ok(worker.count()))?;
+    /// assert_eq!(workers.join()?, [2, 2]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn count(&self) -> usize {
         self.count
     }
@@ -223,6 +257,20 @@ impl Worker {
     ///
     /// # Errors
     /// If it was taken already, or the hub cannot watch it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::workers;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| {
+    ///     let listener = worker.listener()?;
+    ///     assert!(worker.listener().is_err()); // there is but one
+    ///     listener.local_addr()
+    /// })?;
+    /// let address = workers.local_addr();
+    /// assert_eq!(workers.join()?, [address; 2]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn listener(&self) -> io::Result<TcpListener> {
         match self.listener.take() {
             Some(listener) => TcpListener::from_std(listener),
@@ -236,6 +284,23 @@ impl Worker {
     ///
     /// # Errors
     /// If the server cannot start, or cannot go on.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::{StreamServer, workers};
+    /// use std::{io::Write, time::Duration};
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| {
+    ///     let builder = StreamServer::from_listener(worker.listener()?)?;
+    ///     worker.serve(&builder.handle(|mut socket, _| write!(socket, "hello")))?;
+    ///     Ok("served")
+    /// })?;
+    /// let client = std::net::TcpStream::connect(workers.local_addr())?;
+    /// assert_eq!(std::io::read_to_string(client)?, "hello");
+    /// workers.stop(Duration::from_secs(1));
+    /// assert_eq!(workers.join()?, ["served"; 2]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn serve(&self, server: &impl Serve) -> io::Result<()> {
         let outcome = scope(|scope| {
             let stopping = scope.spawn(|| server.stop(self.wait()));
@@ -255,18 +320,58 @@ impl Worker {
     /// Waits until the service is stopped and says how long what is under way may take. For workers that are no servers.
     ///
     /// **Switches**: unless it is stopped already.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{server::workers, spawn, timeout};
+    /// use std::time::Duration;
+    ///
+    /// let workers = workers("127.0.0.1:0", 1, |worker| {
+    ///     let job = spawn(|| "done"); // and much more
+    ///     let grace = worker.wait();
+    ///     Ok(timeout(grace, || job.join().unwrap()).unwrap_or("too late"))
+    /// })?;
+    /// workers.stop(Duration::from_secs(5));
+    /// assert_eq!(workers.join()?, ["done"]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn wait(&self) -> Duration {
         self.shared.stopping.wait();
         self.shared.lock().grace
     }
 
     /// What stops the service, for a handler that may.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::{StreamServer, workers};
+    /// use std::time::Duration;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| {
+    ///     let (stopper, builder) = (worker.stopper(), StreamServer::from_listener(worker.listener()?)?);
+    ///     worker.serve(&builder.handle(move |_, _| stopper.stop(Duration::from_secs(1))))
+    /// })?;
+    /// std::net::TcpStream::connect(workers.local_addr())?; // the first client ends all
+    /// workers.join()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stopper(&self) -> Stopper {
         Stopper { shared: self.shared.clone() }
     }
 }
 
 /// The threads of a service that [`workers`] has started. Dropping it leaves them running.
+///
+/// # Examples
+/// ```
+/// use greenloop::server::{Workers, workers};
+/// use std::time::Duration;
+///
+/// let workers: Workers<Duration> = workers("127.0.0.1:0", 2, |worker| Ok(worker.wait()))?;
+/// workers.stop(Duration::from_secs(7));
+/// assert_eq!(workers.join()?.len(), 2);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "the service runs on; `join` waits for its end and tells how it went"]
 pub struct Workers<T> {
     address: SocketAddr,
@@ -276,16 +381,53 @@ pub struct Workers<T> {
 
 impl<T> Workers<T> {
     /// The address they listen on, with the port that was chosen if 0 was asked for.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::workers;
+    /// use std::time::Duration;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| Ok(worker.wait()))?;
+    /// assert!(std::net::TcpStream::connect(workers.local_addr()).is_ok());
+    /// workers.stop(Duration::ZERO);
+    /// # workers.join()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
     /// Has all workers stop, and returns at once: see [`Stopper::stop`]. **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::workers;
+    /// use std::time::Duration;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| Ok(worker.wait()))?;
+    /// workers.stop(Duration::from_secs(5));
+    /// workers.stop(Duration::ZERO); // does not count any more
+    /// assert_eq!(workers.join()?, [Duration::from_secs(5); 2]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stop(&self, grace: Duration) {
         self.stopper.stop(grace);
     }
 
     /// What stops the service from elsewhere, for example from another thread or when a signal comes.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{server::workers, signal, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| Ok(worker.wait()))?;
+    /// let (stopper, termination) = (workers.stopper(), signal::on_termination()?);
+    /// spawn(move || termination.wait().map(|_| stopper.stop(Duration::from_secs(10))));
+    /// # spawn(|| assert_eq!(unsafe { libc::raise(libc::SIGTERM) }, 0));
+    /// assert_eq!(workers.join()?, [Duration::from_secs(10); 2]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
@@ -298,6 +440,19 @@ impl<T> Workers<T> {
     ///
     /// # Errors
     /// That of the first that has failed, in time; its text says which, and begins the text of a panic with that word.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::workers;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| match worker.number() {
+    ///     0 => Ok(worker.wait()),
+    ///     _ => panic!("no tea left"),
+    /// })?;
+    /// let error = workers.join().unwrap_err(); // the other was stopped
+    /// assert_eq!(error.to_string(), "worker 1 of 2: it panicked: no tea left");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn join(self) -> io::Result<Vec<T>> {
         let shared = self.stopper.shared;
@@ -344,11 +499,39 @@ impl Stopper {
     /// end. Only the first call counts.
     ///
     /// **Switches**: no.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::workers;
+    /// use std::time::Duration;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| {
+    ///     if worker.number() == 0 {
+    ///         worker.stopper().stop(Duration::from_secs(3)); // one of them may, too
+    ///     }
+    ///     Ok(worker.wait())
+    /// })?;
+    /// assert_eq!(workers.join()?, [Duration::from_secs(3); 2]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stop(&self, grace: Duration) {
         self.shared.stop(grace);
     }
 
     /// Was the service stopped, or has a worker ended?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::workers;
+    /// use std::time::Duration;
+    ///
+    /// let workers = workers("127.0.0.1:0", 2, |worker| Ok(worker.wait()))?;
+    /// let stopper = workers.stopper();
+    /// assert!(!stopper.is_stopped());
+    /// workers.stop(Duration::ZERO);
+    /// assert!(stopper.is_stopped());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_stopped(&self) -> bool {
         self.shared.stopping.is_set()
     }
