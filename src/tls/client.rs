@@ -34,6 +34,20 @@ pub struct ClientConfig {
 }
 
 /// What a [`ClientConfig`] is to be.
+///
+/// # Examples
+/// ```
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// use greenloop::tls::{ClientBuilder, ClientConfig, Roots};
+///
+/// fn trusting(builder: ClientBuilder, text: &str) -> std::io::Result<ClientConfig> {
+///     builder.roots(Roots::from_pem(text)?).alpn(["h2", "http/1.1"]).build()
+/// }
+/// assert!(trusting(ClientConfig::builder(), &certificate).is_ok());
+/// assert!(trusting(ClientConfig::builder(), "nobody").is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Default)]
 #[must_use = "a configuration is made by `build`"]
 pub struct ClientBuilder {
@@ -49,18 +63,53 @@ impl ClientConfig {
     ///
     /// # Errors
     /// As [`Roots::system`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use greenloop::{net::TcpStream, tls::ClientConfig};
+    ///
+    /// let stream = ClientConfig::new()?.connect("example.org", TcpStream::connect("example.org:443")?)?;
+    /// println!("{:?}", stream.protocol_version());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn new() -> io::Result<ClientConfig> {
         Self::builder().build()
     }
 
     /// Begins a configuration.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use greenloop::tls::{ClientConfig, Roots};
+    ///
+    /// let config = ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?; // trusts only this one
+    /// # let (ours, _theirs) = greenloop::net::UnixStream::pair()?;
+    /// assert!(config.connect("localhost:443", ours).unwrap_err().to_string().contains("without a port"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
     /// Limits how long a handshake may take as a whole; 10 s unless this is called, `None` for ever.
     /// A [`shield`](crate::shield) holds it back like any timeout.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use greenloop::{net::UnixStream, tls::{ClientConfig, Roots}};
+    /// use std::{io::ErrorKind, time::Duration};
+    ///
+    /// let config = ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// let (ours, _silent) = UnixStream::pair()?;
+    /// let error = config.handshake_timeout(Duration::from_millis(1)).connect("localhost", ours).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn handshake_timeout(mut self, limit: impl Into<Option<Duration>>) -> ClientConfig {
         self.handshake_timeout = limit.into();
         self
@@ -78,7 +127,23 @@ impl ClientConfig {
     /// server.
     ///
     /// # Examples
-    /// There is one at [the module](super).
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::{net::UnixStream, spawn, tls::{self, Identity, Roots}};
+    /// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// # let client = tls::ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let listener = spawn(move || server.accept(theirs));
+    /// let stream = client.connect("localhost", ours)?;
+    /// assert_eq!(stream.server_name(), Some("localhost"));
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// # let other_listener = spawn(move || server.accept(theirs));
+    /// let error = client.connect("example.org", ours).unwrap_err(); // it answers, but is somebody else
+    /// assert!(error.to_string().contains("`example.org`"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn connect<S: Read + Write>(&self, name: &str, stream: S) -> io::Result<TlsStream<S>> {
         let server = ServerName::try_from(name.to_string()).map_err(|_| {
@@ -98,18 +163,64 @@ impl ClientConfig {
 
 impl ClientBuilder {
     /// Whom to trust, instead of whom the system trusts.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use greenloop::{net::UnixStream, spawn, tls::{ClientConfig, Identity, Roots, ServerConfig}};
+    ///
+    /// let server = ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// let client = ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let accepted = spawn(move || server.accept(theirs));
+    /// assert!(client.connect("localhost", ours).is_ok()); // a certificate that the system knows nothing of
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn roots(mut self, roots: Roots) -> ClientBuilder {
         self.roots = Some(roots);
         self
     }
 
     /// What to show to a server that demands a certificate.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use greenloop::{net::UnixStream, spawn, tls::{ClientConfig, Identity, Roots, ServerConfig}};
+    ///
+    /// let identity = Identity::from_pem(&certificate, &key)?; // here, for both sides
+    /// let roots = Roots::from_pem(&certificate)?;
+    /// let server = ServerConfig::builder().identity(identity.clone()).require_client_certificates(roots.clone()).build()?;
+    /// let client = ClientConfig::builder().roots(roots).identity(identity).build()?;
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let accepted = spawn(move || server.accept(theirs));
+    /// let stream = client.connect("localhost", ours)?;
+    /// assert_eq!(accepted.join().unwrap()?.peer_certificates().len(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn identity(mut self, identity: Identity) -> ClientBuilder {
         self.identity = Some(identity);
         self
     }
 
     /// The application protocols to offer, the best first.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::{net::UnixStream, spawn, tls::{ClientConfig, Identity, Roots, ServerConfig}};
+    /// # let (identity, roots) = (Identity::from_pem(&certificate, &key)?, Roots::from_pem(&certificate)?);
+    /// let server = ServerConfig::builder().identity(identity).alpn(["http/1.1"]).build()?;
+    /// let client = ClientConfig::builder().roots(roots).alpn(["h2", "http/1.1"]).build()?;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let accepted = spawn(move || server.accept(theirs));
+    /// let stream = client.connect("localhost", ours)?;
+    /// assert_eq!(stream.alpn_protocol(), Some(&b"http/1.1"[..])); // the best that both speak
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> ClientBuilder {
         self.alpn = protocols.into_iter().map(|protocol| protocol.as_ref().to_vec()).collect();
         self
@@ -121,6 +232,17 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// As [`Roots::system`]; that the roots are empty.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use greenloop::tls::{ClientConfig, Roots};
+    ///
+    /// let config = ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// assert_eq!(format!("{config:?}"), "ClientConfig { handshake_timeout: Some(10s), .. }");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn build(self) -> io::Result<ClientConfig> {
         let roots = match self.roots {

@@ -12,6 +12,18 @@ use rustls::sign::CertifiedKey;
 use crate::fs;
 
 /// What a server, or a client, proves itself with: a chain of certificates and the key of the first.
+///
+/// # Examples
+/// ```
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// use greenloop::tls::{Identity, ServerConfig};
+///
+/// let identity = Identity::from_pem(&certificate, &key)?;
+/// assert!(ServerConfig::builder().identity(identity.clone()).build().is_ok()); // cheap to clone
+/// assert!(ServerConfig::builder().identity(identity).alpn(["h2"]).build().is_ok());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Identity {
     pub(super) certified: Arc<CertifiedKey>,
@@ -45,6 +57,17 @@ impl Identity {
     ///
     /// # Errors
     /// If there is no certificate or no key in them, or if the key is not that of the certificate.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use greenloop::tls::Identity;
+    ///
+    /// assert!(Identity::from_pem(&certificate, &key).is_ok());
+    /// let error = Identity::from_pem(&certificate, &certificate).unwrap_err();
+    /// assert!(error.to_string().contains("what it has is `CERTIFICATE`"));
+    /// ```
     pub fn from_pem(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> io::Result<Identity> {
         Self::of_texts((chain.as_ref(), "in the text of the chain"), (key.as_ref(), "in the text of the key"))
     }
@@ -79,6 +102,17 @@ impl fmt::Debug for Identity {
 }
 
 /// The certificates that are trusted to sign others.
+///
+/// # Examples
+/// ```
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// use greenloop::tls::{ClientConfig, Roots};
+///
+/// let ours = Roots::from_pem(&certificate)?; // a service of our own, and nobody else
+/// assert!(ClientConfig::builder().roots(ours).build().is_ok());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Roots {
     pub(super) store: rustls::RootCertStore,
@@ -125,6 +159,21 @@ impl Roots {
     ///
     /// # Errors
     /// If the file cannot be read, or has no certificate in it, or one that is none. The text names the file.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use greenloop::{fs, tls::Roots};
+    /// # let path = std::env::temp_dir().join(format!("greenloop-roots-{}", std::process::id()));
+    ///
+    /// fs::write(&path, format!("our own authority\n{certificate}"))?;
+    /// assert_eq!(Roots::from_file(&path)?.len(), 1);
+    /// fs::write(&path, "nothing")?;
+    /// assert!(Roots::from_file(&path).unwrap_err().to_string().contains(path.to_str().unwrap()));
+    /// # fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn from_file(path: impl AsRef<Path>) -> io::Result<Roots> {
         Self::of_text(&fs::read(path.as_ref())?, &in_file(path.as_ref()))
@@ -136,6 +185,18 @@ impl Roots {
     ///
     /// # Errors
     /// If there is no certificate in it, or one that is none.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use greenloop::tls::Roots;
+    ///
+    /// assert_eq!(Roots::from_pem([&*certificate, &*certificate].concat())?.len(), 2);
+    /// let error = Roots::from_pem("nothing").unwrap_err();
+    /// assert!(error.to_string().starts_with("there is no certificate in the text: it is no PEM"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_pem(text: impl AsRef<[u8]>) -> io::Result<Roots> {
         Self::of_text(text.as_ref(), "in the text")
     }
@@ -151,17 +212,48 @@ impl Roots {
     }
 
     /// These and those.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use greenloop::tls::Roots;
+    ///
+    /// # let more = rcgen::generate_simple_self_signed(["example.org".to_string()]).unwrap().cert.pem();
+    /// let both = Roots::from_pem(&certificate)?.and(Roots::from_pem(&more)?);
+    /// assert_eq!(both.len(), 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn and(mut self, others: Roots) -> Roots {
         self.store.roots.extend(others.store.roots);
         self
     }
 
     /// How many there are.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::tls::Roots;
+    /// assert_eq!(Roots::from_pem(&certificate)?.len(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.store.len()
     }
 
     /// Are there none?
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::tls::Roots;
+    /// assert!(!Roots::from_pem(&certificate)?.is_empty()); // a text without any is an error
+    /// assert!(Roots::from_pem("").is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.store.is_empty()
     }

@@ -31,7 +31,28 @@ use super::session::Session;
 /// kill they return an error instead.
 ///
 /// # Examples
-/// There is one at [the module](super).
+/// ```
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # use greenloop::{net::UnixStream, spawn, tls::{self, Identity, Roots}};
+/// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+/// # let client = tls::ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+/// # let (ours, theirs) = UnixStream::pair()?;
+/// use std::io::{Read, Write};
+///
+/// # let shouting = spawn(move || -> std::io::Result<()> {
+/// #     let mut stream = server.accept(theirs)?;
+/// #     let mut place = [0; 8];
+/// #     let count = stream.read(&mut place)?;
+/// #     stream.write_all(&place[..count].to_ascii_uppercase())?;
+/// #     stream.close_notify()
+/// # });
+/// let mut stream = client.connect("localhost", ours)?;
+/// stream.write_all(b"hello")?;
+/// stream.close_notify()?; // we have said all
+/// assert_eq!(std::io::read_to_string(&mut stream)?, "HELLO"); // up to the peer's `close_notify`
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct TlsStream<S> {
     session: Box<Session>,
     socket: S,
@@ -75,11 +96,49 @@ impl<S> TlsStream<S> {
 
     /// The stream below. Reading from it or writing to it would destroy the TLS connection; time limits and addresses are what
     /// it is for.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::{net::UnixStream, spawn, tls::{self, Identity, Roots}};
+    /// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// # let client = tls::ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let accepted = spawn(move || server.accept(theirs));
+    /// use std::{io::{ErrorKind, Read}, time::Duration};
+    ///
+    /// let mut stream = client.connect("localhost", ours)?;
+    /// stream.get_ref().set_read_timeout(Some(Duration::from_millis(1)))?;
+    /// assert_eq!(stream.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn get_ref(&self) -> &S {
         &self.socket
     }
 
     /// Gives the stream below back. What was read from it and not yet taken is lost, as is what was not yet sent.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::{net::UnixStream, spawn, tls::{self, Identity, Roots}};
+    /// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// # let client = tls::ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let accepted = spawn(move || server.accept(theirs));
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut client, mut server) = (client.connect("localhost", ours)?, accepted.join().unwrap()?);
+    /// client.close_notify()?;
+    /// server.close_notify()?;
+    /// assert_eq!((client.read(&mut [0; 8])?, server.read(&mut [0; 8])?), (0, 0)); // both know of the end
+    /// let (mut client, mut server) = (client.into_inner(), server.into_inner());
+    /// client.write_all(b"plain")?;
+    /// assert_eq!(server.read(&mut [0; 8])?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_inner(self) -> S {
         self.socket
     }
@@ -98,11 +157,41 @@ impl<S> TlsStream<S> {
     }
 
     /// The name of the server that the client has asked for: on the client always, on the server if the client has told.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::{net::UnixStream, spawn, tls::{self, Identity, Roots}};
+    /// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// # let client = tls::ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let accepted = spawn(move || server.accept(theirs));
+    /// let stream = client.connect("localhost", ours)?;
+    /// assert_eq!(stream.server_name(), Some("localhost"));
+    /// assert_eq!(accepted.join().unwrap()?.server_name(), Some("localhost")); // on the server
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
 
     /// The certificates of the peer, its own first; empty if it has shown none, as most clients do.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::{net::UnixStream, spawn, tls::{self, Identity, Roots}};
+    /// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// # let client = tls::ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let accepted = spawn(move || server.accept(theirs));
+    /// let stream = client.connect("localhost", ours)?;
+    /// assert_eq!(stream.peer_certificates(), [made.cert.der().clone()]); // the server's
+    /// assert!(accepted.join().unwrap()?.peer_certificates().is_empty()); // the client has none
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_certificates(&self) -> Vec<CertificateDer<'static>> {
         let connection = self.session.connection.borrow();
         connection
@@ -114,11 +203,51 @@ impl<S> TlsStream<S> {
     }
 
     /// Did the handshake go on with an earlier session of the two, which is faster?
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::{net::UnixStream, spawn, tls::{self, Identity, Roots}};
+    /// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// # let client = tls::ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # use std::io::{Read, Write};
+    /// # let accept = move |socket: UnixStream| {
+    /// #     let mut stream = server.accept(socket)?;
+    /// #     stream.write_all(b"hello")?;
+    /// #     stream.close_notify()
+    /// # };
+    /// # let (again, their_end) = UnixStream::pair()?;
+    /// # spawn(move || accept(theirs).and_then(|()| accept(their_end)));
+    /// let mut first = client.connect("localhost", ours)?;
+    /// assert!(!first.is_resumed());
+    /// first.read(&mut [0; 8])?; // the server has told how to go on, beside what it says
+    /// let second = client.connect("localhost", again)?;
+    /// assert!(second.is_resumed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_resumed(&self) -> bool {
         self.session.connection.borrow().handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
     /// The version of the protocol.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::{net::UnixStream, spawn, tls::{self, Identity, Roots}};
+    /// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// # let client = tls::ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let accepted = spawn(move || server.accept(theirs));
+    /// use greenloop::tls::rustls::ProtocolVersion;
+    ///
+    /// let stream = client.connect("localhost", ours)?;
+    /// assert_eq!(stream.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn protocol_version(&self) -> Option<ProtocolVersion> {
         self.session.connection.borrow().protocol_version()
     }
@@ -132,6 +261,26 @@ impl<S: Read + Write> TlsStream<S> {
     ///
     /// # Errors
     /// Those of the stream below.
+    ///
+    /// # Examples
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # use greenloop::{net::UnixStream, spawn, tls::{self, Identity, Roots}};
+    /// # let server = tls::ServerConfig::builder().identity(Identity::from_pem(&certificate, &key)?).build()?;
+    /// # let client = tls::ClientConfig::builder().roots(Roots::from_pem(&certificate)?).build()?;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let accepted = spawn(move || server.accept(theirs));
+    /// use std::io::{ErrorKind, Read, Write};
+    ///
+    /// let (mut client, mut server) = (client.connect("localhost", ours)?, accepted.join().unwrap()?);
+    /// server.write_all(b"bye")?;
+    /// server.close_notify()?;
+    /// assert_eq!(std::io::read_to_string(&mut client)?, "bye"); // nobody has cut it off
+    /// drop(client); // without a word
+    /// assert_eq!(server.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn close_notify(&mut self) -> io::Result<()> {
         self.session.close(&mut self.socket)
