@@ -242,7 +242,7 @@ limits! {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     min_body_rate: u32 = 240;
-    /// The time over which the pace of a request body is measured (30 s).
+    /// The time over which the pace of a request body is measured (30 s). If less than one byte has to come in it, any pace will do.
     ///
     /// ```
     /// # use greenloop::http::{Request, Server};
