@@ -9,7 +9,7 @@ use super::hook::announce;
 use super::join::Slot;
 use super::{Greenlet, Handle, life};
 use crate::coro::{Coroutine, Label};
-use crate::hub::{Alarm, Hub, Task};
+use crate::hub::{Alarm, Hub};
 use crate::stack::DEFAULT_STACK_SIZE;
 
 /// Spawns a greenlet: `f` runs when the current greenlet next blocks or yields, never before.
@@ -214,12 +214,11 @@ impl Builder {
         let hub = Hub::current();
         let stack = hub.stacks.take(self.stack_size)?;
         let origin = hub.origin(self.spawned_at.unwrap_or(Location::caller()));
-        let task = Rc::new(Task::new(hub.new_id(), self.name, origin));
+        let task = hub.new_task(self.name, origin);
         let slot = Rc::new(Slot::new());
         let label = Label { id: task.id, name: task.name.clone() };
         let result = slot.clone();
         *task.coroutine.borrow_mut() = Some(Coroutine::new(stack, label, move || life::live(f, result)));
-        hub.adopt(&task);
         match self.delay.map(|delay| hub.deadline(delay)) {
             None => hub.schedule(&task),
             Some(Some(deadline)) => task.start_timer.set(Some(hub.arm(deadline, Alarm::Start(task.clone())))),

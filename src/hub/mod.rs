@@ -17,6 +17,7 @@ mod inbox;
 mod outside;
 mod public;
 mod schedule;
+mod spares;
 mod task;
 #[cfg(all(test, greenloop_loom))]
 mod tests;
@@ -48,6 +49,7 @@ pub(crate) use inbox::{Inbox, Message};
 pub(crate) use outside::{Completion, Outside};
 pub use public::{remote, threadpool};
 use schedule::Schedule;
+use spares::Spares;
 #[cfg(feature = "http")]
 pub(crate) use task::{End, Rounds};
 pub(crate) use task::{Extras, Object, Origin, Park, Reason, State, Task, Wake};
@@ -74,6 +76,7 @@ pub(crate) struct Hub {
     pub(crate) schedule: Schedule,
     /// Every greenlet that has not ended. This is what keeps a parked one alive.
     live: RefCell<Slab<Rc<Task>>>,
+    spares: Spares,
     timers: RefCell<Timers<Alarm>>,
     pub(crate) clock: Clock,
     pub(crate) reactor: Reactor,
@@ -119,6 +122,7 @@ impl Hub {
             root,
             schedule: Schedule::new(),
             live: RefCell::new(Slab::new()),
+            spares: Spares::new(),
             timers: RefCell::new(Timers::new()),
             clock: Clock::new(),
             reactor,
@@ -169,9 +173,11 @@ impl Hub {
         }
     }
 
-    /// Takes a new greenlet into the table of live ones.
-    pub(crate) fn adopt(&self, task: &Rc<Task>) {
+    /// A new greenlet, in the table of live ones.
+    pub(crate) fn new_task(&self, name: Option<Rc<str>>, origin: Origin) -> Rc<Task> {
+        let task = self.spares.task(self.new_id(), name, origin);
         task.place.set(self.live.borrow_mut().insert(task.clone()));
+        task
     }
 
     pub(crate) fn has_live_greenlets(&self) -> bool {

@@ -134,6 +134,7 @@ impl Hub {
         }
         let entry = self.live.borrow_mut().remove(task.place.get());
         debug_assert!(Rc::ptr_eq(&entry, task));
+        self.spares.give(entry);
     }
 
     /// A turn was as long as a turn may be. Those who always find data keep clients that have only just come waiting no longer than need be.
