@@ -12,8 +12,8 @@
 //! line is there and the first fault is the one reported, however many lines arrived together.
 //!
 //! A head is copied out of the input buffer when it is complete: a handler may keep its path while it reads
-//! the body through that buffer. One that is, byte for byte, the one before it on its connection is known already: clients that poll, and
-//! those that measure, say the same again and again.
+//! the body through that buffer. One that is, byte for byte, the one before it is known already: clients that poll, and those that measure,
+//! say the same again and again. The one before may be another client's, so it is compared in a time that does not tell how much of it was equal.
 
 use super::error::HttpError;
 use super::framing::{Framing, is_authority};
@@ -26,7 +26,7 @@ use std::ops::Range;
 /// Heads with up to this many header lines are parsed without an allocation.
 const INLINE_FIELDS: usize = 32;
 
-/// A parsed head. One value serves a whole connection: parsing reuses its memory.
+/// A parsed head. One value serves a whole connection, and then the next: parsing reuses its memory.
 #[derive(Debug)]
 pub(crate) struct Head {
     method: Method,
@@ -38,11 +38,27 @@ pub(crate) struct Head {
     fields: Vec<Field>,
     /// Whether `bytes` is a whole head that was found well-formed, and all the rest is what it says.
     is_whole: bool,
+    /// The limits that it was found to keep.
+    bounds: Bounds,
     framing: Option<Framing>,
     /// How much of the head at hand was found well-formed but incomplete.
     judged: usize,
     /// Whether that much has the whole request line.
     has_line: bool,
+}
+
+/// What limits a head.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Bounds {
+    request_line: usize,
+    size: usize,
+    lines: usize,
+}
+
+impl Bounds {
+    fn of(limits: &Limits) -> Bounds {
+        Bounds { request_line: limits.max_request_line, size: limits.max_head, lines: limits.max_headers }
+    }
 }
 
 /// One header line, as places in `Head::bytes`.
@@ -65,21 +81,22 @@ impl Head {
             bytes: Vec::new(),
             fields: Vec::new(),
             is_whole: false,
+            bounds: Bounds::default(),
             framing: None,
             judged: 0,
             has_line: false,
         }
     }
 
-    /// For another connection, maybe with other limits: forgets what is known, and gives back memory that an unusually large head took.
+    /// For another connection: forgets what was half read, and gives back memory that an unusually large head took.
     pub(crate) fn reset(&mut self) {
         const USUAL: usize = 4096;
-        (self.is_whole, self.judged, self.has_line) = (false, 0, false);
-        if self.bytes.capacity() + self.target.capacity() > 2 * USUAL {
-            (self.bytes, self.target) = (Vec::new(), String::new());
-        }
-        if self.fields.capacity() > 2 * INLINE_FIELDS {
-            self.fields = Vec::new();
+        (self.judged, self.has_line) = (0, false);
+        if self.bytes.capacity() + self.target.capacity() > 2 * USUAL
+            || self.fields.capacity() > 2 * INLINE_FIELDS
+        {
+            self.is_whole = false;
+            (self.bytes, self.target, self.fields) = (Vec::new(), String::new(), Vec::new());
         }
     }
 
@@ -121,7 +138,7 @@ impl Head {
     }
 
     /// Looks for a head at the start of `input`. Gives its length, or `None` if it is well-formed so far:
-    /// then the next call must bring the same bytes with more behind them. The limits are the same until the next [`reset`](Head::reset).
+    /// then the next call must bring the same bytes with more behind them, and the same limits.
     pub(crate) fn parse(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, HttpError> {
         // One empty line before a request is ignored (RFC 9112, 2.2).
         let skipped = if input.starts_with(b"\r\n") { 2 } else { 0 };
@@ -131,7 +148,7 @@ impl Head {
             [b'\r' | b'\n', ..] => return Err(HttpError::RequestLine),
             _ => {}
         }
-        if self.is_whole && input.starts_with(&self.bytes) {
+        if self.is_known(input, limits) {
             return Ok(Some(skipped + self.bytes.len()));
         }
         let window = &input[..input.len().min(limits.max_head)];
@@ -142,12 +159,22 @@ impl Head {
             && self.ends_its_lines_with_crlf(&window[..length])
             && self.request_line_end(length) <= limits.max_request_line
         {
-            (self.is_whole, self.judged, self.has_line) = (true, 0, false);
+            (self.is_whole, self.bounds) = (true, Bounds::of(limits));
+            (self.judged, self.has_line) = (0, false);
             return Ok(Some(skipped + length));
         }
         self.judge(window, limits)?;
         self.judged = window.len();
         Ok(None)
+    }
+
+    /// Whether `input` begins with the head that was parsed last. All of it is compared in any case.
+    fn is_known(&self, input: &[u8], limits: &Limits) -> bool {
+        self.is_whole
+            && self.bounds == Bounds::of(limits)
+            && input
+                .get(..self.bytes.len())
+                .is_some_and(|start| start.iter().zip(&self.bytes).fold(0, |all, (a, b)| all | (a ^ b)) == 0)
     }
 
     /// Whether no line and no limit was reached since the last verdict. A client that sends byte by byte
@@ -406,6 +433,9 @@ mod tests {
         }
         // Half of one is not taken for the whole.
         assert_eq!(head.parse(&good[..good.len() - 1], &limits), Ok(None));
+        assert_eq!(head.parse(good, &limits), Ok(Some(good.len())));
+        // Nor does the next connection, which may have other limits, take more than these allow.
+        head.reset();
         assert_eq!(head.parse(good, &limits), Ok(Some(good.len())));
         head.reset();
         assert_eq!(head.parse(good, &limits.max_request_line(5)), Err(HttpError::RequestLineTooLong));
