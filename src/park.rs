@@ -22,7 +22,7 @@ use crate::coro;
 use crate::fifo::Ticket;
 #[cfg(feature = "http")]
 use crate::hub::timers::TimerKey;
-use crate::hub::{Alarm, Hub, IO_BUDGET, NothingLeft, Park, Reason, State, Task, Wake};
+use crate::hub::{Effect, Hub, IO_BUDGET, NothingLeft, Park, Reason, State, Task, Wake};
 use crate::unwind;
 use crate::waitlist::{Place, WaitList, Waiter, Watch};
 
@@ -135,7 +135,7 @@ impl Rest {
         debug_assert!(refused.is_none(), "a round ends after it has caught what it threw");
         task.park.set(Park { reason, site, since: hub.recent() });
         task.state.set(State::Parked);
-        Rest { timer: deadline.0.map(|deadline| hub.arm(deadline, Alarm::Wake(task))) }
+        Rest { timer: deadline.0.map(|deadline| hub.arm(deadline, task, Effect::Wake)) }
     }
 
     /// The first thing that the new frames do.
@@ -292,7 +292,7 @@ fn suspend(
 ) -> Wake {
     task.park.set(Park { reason, site, since: hub.recent() });
     task.state.set(State::Parked);
-    let timer = deadline.0.map(|deadline| hub.arm(deadline, Alarm::Wake(task.clone())));
+    let timer = deadline.0.map(|deadline| hub.arm(deadline, task.clone(), Effect::Wake));
     let nothing_left = switch(hub, task.is_root).is_err();
     if let Some(timer) = timer {
         hub.disarm(timer);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::error::Elapsed;
 use crate::hub::timers::TimerKey;
-use crate::hub::{Alarm, Hub, Task};
+use crate::hub::{Effect, Hub, Task};
 use crate::unwind;
 
 /// Runs `f`; if it has not finished after `limit`, it is unwound where it waits and the result is `Err(Elapsed)`.
@@ -84,7 +84,7 @@ impl Armed {
 
     #[inline]
     fn arm_for(task: Rc<Task>, hub: &Hub, deadline: u64, id: u64) -> Armed {
-        let timer = hub.arm(deadline, Alarm::Expire(task.clone(), id));
+        let timer = hub.arm(deadline, task.clone(), Effect::Expire(id));
         Armed { task, id, deadline, timer }
     }
 }

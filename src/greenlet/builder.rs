@@ -9,7 +9,7 @@ use super::hook::announce;
 use super::join::Slot;
 use super::{Greenlet, Handle, life};
 use crate::coro::{Coroutine, Label};
-use crate::hub::{Alarm, Hub};
+use crate::hub::{Effect, Hub};
 use crate::stack::DEFAULT_STACK_SIZE;
 
 /// Spawns a greenlet: `f` runs when the current greenlet next blocks or yields, never before.
@@ -221,7 +221,9 @@ impl Builder {
         *task.coroutine.borrow_mut() = Some(Coroutine::new(stack, label, move || life::live(f, result)));
         match self.delay.map(|delay| hub.deadline(delay)) {
             None => hub.schedule(&task),
-            Some(Some(deadline)) => task.start_timer.set(Some(hub.arm(deadline, Alarm::Start(task.clone())))),
+            Some(Some(deadline)) => {
+                task.start_timer.set(Some(hub.arm(deadline, task.clone(), Effect::Start)))
+            }
             // Beyond the reach of the clock: it never starts, but it can be killed.
             Some(None) => {}
         }

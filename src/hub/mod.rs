@@ -57,16 +57,23 @@ use timers::{TimerKey, Timers};
 pub(crate) use turn::NothingLeft;
 pub(crate) use values::{Bound, Key};
 
-/// What a timer does.
-pub(crate) enum Alarm {
-    /// Ends the park of a task: its deadline has come.
-    Wake(Rc<Task>),
-    /// Runs out a timeout scope of a task.
-    Expire(Rc<Task>, u64),
-    /// Starts a task (`spawn_later`).
-    Start(Rc<Task>),
-    /// Lets a task that was woken and found no stack try again.
-    Retry(Rc<Task>),
+/// What is to happen to a task when a timer fires. The task stands beside the effect: to drop an alarm is to let go of the task,
+/// whatever the effect.
+struct Alarm {
+    task: Rc<Task>,
+    effect: Effect,
+}
+
+/// What a timer does to its task.
+pub(crate) enum Effect {
+    /// Ends its park: the deadline has come.
+    Wake,
+    /// Runs out one of its timeout scopes.
+    Expire(u64),
+    /// Starts it (`spawn_later`).
+    Start,
+    /// It was woken and found no stack: lets it try again.
+    Retry,
 }
 
 pub(crate) struct Hub {
@@ -253,8 +260,8 @@ impl Hub {
         self.now().checked_add(clock::nanos(after)?)
     }
 
-    pub(crate) fn arm(&self, deadline: u64, alarm: Alarm) -> TimerKey {
-        self.timers.borrow_mut().insert(deadline, alarm)
+    pub(crate) fn arm(&self, deadline: u64, task: Rc<Task>, effect: Effect) -> TimerKey {
+        self.timers.borrow_mut().insert(deadline, Alarm { task, effect })
     }
 
     /// Is it still to fire?

@@ -14,7 +14,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Alarm, Hub, IO_BUDGET, State, Task, Wake};
+use super::{Alarm, Effect, Hub, IO_BUDGET, State, Task, Wake};
 use crate::coro::{Coroutine, Label, Step};
 use crate::stack::DEFAULT_STACK_SIZE;
 use crate::sys::memory;
@@ -111,7 +111,7 @@ impl Hub {
                 eprintln!("greenloop: greenlet {task} has to wait for a stack: {error}");
                 task.state.set(State::Parked);
                 let later = self.now().saturating_add(STACK_RETRY_NANOS);
-                self.arm(later, Alarm::Retry(task.clone()));
+                self.arm(later, task.clone(), Effect::Retry);
                 return None;
             }
         };
@@ -247,24 +247,24 @@ impl Hub {
 
     fn ring_alarms(&self, now: u64) {
         loop {
-            let Some(alarm) = self.timers.borrow_mut().pop_due(now) else { return };
-            match alarm {
-                Alarm::Wake(task) => {
+            let Some(Alarm { task, effect }) = self.timers.borrow_mut().pop_due(now) else { return };
+            match effect {
+                Effect::Wake => {
                     self.wake(&task, Wake::TimedOut);
                 }
-                Alarm::Retry(task) => {
+                Effect::Retry => {
                     if task.state.get() == State::Parked {
                         task.state.set(State::Ready);
                         self.schedule.push(task);
                     }
                 }
-                Alarm::Expire(task, scope) => {
+                Effect::Expire(scope) => {
                     task.scope_expired(scope);
                     if task.shields.get() == 0 {
                         self.wake(&task, Wake::Interrupted);
                     }
                 }
-                Alarm::Start(task) => {
+                Effect::Start => {
                     task.start_timer.set(None);
                     self.schedule(&task);
                 }
