@@ -271,9 +271,9 @@ impl Hub {
 
     /// Cancels a timer; true if it had not fired.
     pub(crate) fn disarm(&self, key: TimerKey) -> bool {
-        let alarm = self.timers.borrow_mut().remove(key);
-        // Dropped after the borrow has ended: it may hold the last reference to a task.
-        alarm.is_some()
+        let task = self.timers.borrow_mut().remove(key).map(|alarm| alarm.task);
+        // Dropped after the borrow has ended: it may be the last reference to a task.
+        task.is_some()
     }
 
     /// The thread ends: the values that its root has for itself are dropped.

@@ -21,6 +21,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::mem::{self, ManuallyDrop};
 
 use slab::Slab;
 
@@ -31,7 +32,10 @@ const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
 /// Enough levels for every `u64` of nanoseconds: 16 + 8 × 6 = 64 bits.
 const LEVELS: usize = 8;
-const NONE: u32 = u32::MAX;
+/// The place of a timer that is in no slot but in the heap: beyond all slots, so that the check of the index tells them apart.
+const DUE: u16 = u16::MAX;
+/// A slot that has become empty keeps room for at most so many timers.
+const KEPT: usize = 64;
 
 /// Names one armed timer. A key that has fired or was cancelled names nothing, even when its place is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,34 +44,51 @@ pub(crate) struct TimerKey {
     serial: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Slot { level: u8, slot: u8 },
-    Due,
-}
-
 struct Entry<T> {
     deadline: u64,
     serial: u64,
-    place: Place,
-    previous: u32,
-    next: u32,
-    value: T,
+    /// Its slot, counted through all levels, or [`DUE`].
+    place: u16,
+    /// Where it stands in its slot.
+    position: u32,
+    /// Without a destructor the compiler keeps the fields of an entry in registers on their way in and out. With one it writes them to
+    /// the stack one by one and copies them in wider pieces at once, which the processor must wait for.
+    value: ManuallyDrop<T>,
 }
 
-#[derive(Clone, Copy)]
 struct Slot {
-    first: u32,
     /// No timer of this slot is due before this. Exact unless the earliest was cancelled.
     earliest: u64,
+    count: u32,
+    /// The first `count` are the timers, in no order. One that is cancelled leaves its position to the last: if it is the last itself, as
+    /// most are that are cancelled soon, no other is touched.
+    timers: Box<[u32]>,
 }
 
-const EMPTY_SLOT: Slot = Slot { first: NONE, earliest: u64::MAX };
+impl Slot {
+    fn new() -> Slot {
+        Slot { earliest: u64::MAX, count: 0, timers: Box::default() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_room_up(&mut self) {
+        self.timers = Box::default();
+    }
+
+    fn make_room(&mut self) {
+        if self.count as usize == self.timers.len() {
+            let mut timers = mem::take(&mut self.timers).into_vec();
+            timers.resize((timers.len() * 2).max(4), 0);
+            self.timers = timers.into_boxed_slice();
+        }
+    }
+}
 
 /// Pending timers with values of type `T`, see the module's head.
 pub(crate) struct Timers<T> {
     entries: Slab<Entry<T>>,
-    slots: Box<[[Slot; SLOTS]; LEVELS]>,
+    slots: Box<[Slot; LEVELS * SLOTS]>,
     occupied: [u64; LEVELS],
     /// All timers of this tick and of earlier ones are in `due`.
     tick: u64,
@@ -81,7 +102,7 @@ impl<T> Timers<T> {
     pub(crate) fn new() -> Self {
         Timers {
             entries: Slab::new(),
-            slots: Box::new([[EMPTY_SLOT; SLOTS]; LEVELS]),
+            slots: Box::new([(); LEVELS * SLOTS].map(|()| Slot::new())),
             occupied: [0; LEVELS],
             tick: 0,
             due: BinaryHeap::new(),
@@ -96,33 +117,94 @@ impl<T> Timers<T> {
     }
 
     /// Arms a timer. Timers of one deadline fire in the order in which they were armed.
+    // Into a caller that has the value in registers. If it came through memory, it would be written in pieces and read at once.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, deadline: u64, value: T) -> TimerKey {
+        let tick = deadline >> TICK_SHIFT;
+        if tick <= self.tick {
+            return self.insert_slowly(deadline, value);
+        }
+        let place = self.place(tick);
+        let slot = &mut self.slots[place];
+        let (key, position) = (self.entries.vacant_key(), slot.count);
+        let Some(free) = slot.timers.get_mut(position as usize) else {
+            return self.insert_slowly(deadline, value);
+        };
+        // What may have to allocate is done elsewhere, so that here nothing need be kept over a call.
+        if key == self.entries.capacity() {
+            return self.insert_slowly(deadline, value);
+        }
+        let (index, serial) = (key as u32, self.serial);
+        let (value, place) = (ManuallyDrop::new(value), place as u16);
+        self.entries.insert(Entry { deadline, serial, place, position, value });
+        *free = index;
+        slot.count += 1;
+        slot.earliest = slot.earliest.min(deadline);
+        self.occupied[place as usize / SLOTS] |= 1 << (place as usize % SLOTS);
+        self.serial += 1;
+        TimerKey { index, serial }
+    }
+
+    /// One that is due within this tick, or for which there is no room yet.
+    #[cold]
+    #[inline(never)]
+    fn insert_slowly(&mut self, deadline: u64, value: T) -> TimerKey {
+        let tick = deadline >> TICK_SHIFT;
+        if tick > self.tick {
+            let place = self.place(tick);
+            self.slots[place].make_room();
+            self.entries.reserve(1);
+            return self.insert(deadline, value);
+        }
         let serial = self.serial;
         self.serial += 1;
-        let entry = Entry { deadline, serial, place: Place::Due, previous: NONE, next: NONE, value };
+        let entry = Entry { deadline, serial, place: DUE, position: 0, value: ManuallyDrop::new(value) };
         let index = self.entries.insert(entry) as u32;
-        self.place(index, deadline, serial);
+        self.due.push(Reverse((deadline, serial, index)));
         TimerKey { index, serial }
     }
 
     pub(crate) fn contains(&self, key: TimerKey) -> bool {
-        self.entries.get(key.index as usize).is_some_and(|entry| entry.serial == key.serial)
+        is_live(&self.entries, key.index, key.serial)
     }
 
     /// Cancels a timer and returns its value, or `None` if it fired or was cancelled before.
+    #[inline]
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<T> {
-        let entry = self.entries.get(key.index as usize).filter(|entry| entry.serial == key.serial)?;
-        match entry.place {
-            Place::Slot { level, slot } => self.unlink(key.index, level as usize, slot as usize),
-            Place::Due => self.dead += 1,
+        if !is_live(&self.entries, key.index, key.serial) {
+            return None;
         }
-        let value = self.entries.remove(key.index as usize).value;
+        let Entry { place, position, value, .. } = self.entries.remove(key.index as usize);
+        match self.slots.get_mut(place as usize) {
+            Some(slot) => {
+                slot.count -= 1;
+                let last = slot.count;
+                if last == 0 {
+                    slot.earliest = u64::MAX;
+                    self.occupied[place as usize / SLOTS] &= !(1 << (place as usize % SLOTS));
+                    if slot.timers.len() > KEPT {
+                        slot.give_room_up();
+                    }
+                } else if position != last {
+                    let moved = slot.timers[last as usize];
+                    slot.timers[position as usize] = moved;
+                    self.entries[moved as usize].position = position;
+                }
+            }
+            None => self.bury(),
+        }
+        Some(ManuallyDrop::into_inner(value))
+    }
+
+    /// A timer of the heap was cancelled.
+    #[cold]
+    fn bury(&mut self) {
+        self.dead += 1;
         if self.dead > 64 && self.dead * 2 > self.due.len() {
             let entries = &self.entries;
             self.due.retain(|Reverse((_, serial, index))| is_live(entries, *index, *serial));
             self.dead = 0;
         }
-        Some(value)
     }
 
     /// A time before which no timer is due, exact unless the earliest was cancelled; `None` without timers.
@@ -131,8 +213,8 @@ impl<T> Timers<T> {
         if let Some(Reverse((deadline, ..))) = self.due.peek() {
             return Some(*deadline);
         }
-        let (level, slot, _) = self.first_occupied()?;
-        Some(self.slots[level][slot].earliest)
+        let (slot, _) = self.first_occupied()?;
+        Some(self.slots[slot].earliest)
     }
 
     /// Takes the timer with the earliest deadline if that is not after `now`.
@@ -144,72 +226,59 @@ impl<T> Timers<T> {
             return None;
         }
         self.due.pop();
-        Some(self.entries.remove(index as usize).value)
+        Some(ManuallyDrop::into_inner(self.entries.remove(index as usize).value))
     }
 
-    fn place(&mut self, index: u32, deadline: u64, serial: u64) {
+    /// The slot of the timers of that tick, if it is yet to come.
+    #[inline]
+    fn place(&self, tick: u64) -> usize {
+        let level = (tick ^ self.tick | 1).ilog2() / SLOT_BITS;
+        let number = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
+        level as usize % LEVELS * SLOTS + number
+    }
+
+    /// Moves a timer to where it belongs now.
+    fn sink(&mut self, index: u32) {
+        let Entry { deadline, serial, .. } = self.entries[index as usize];
         let tick = deadline >> TICK_SHIFT;
         if tick <= self.tick {
-            self.entries[index as usize].place = Place::Due;
+            self.entries[index as usize].place = DUE;
             self.due.push(Reverse((deadline, serial, index)));
             return;
         }
-        let level = (63 - (tick ^ self.tick).leading_zeros()) / SLOT_BITS;
-        let slot = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
-        let level = level as usize;
-        let head = &mut self.slots[level][slot];
-        let next = head.first;
-        head.first = index;
-        head.earliest = head.earliest.min(deadline);
-        self.occupied[level] |= 1 << slot;
-        if next != NONE {
-            self.entries[next as usize].previous = index;
-        }
+        let place = self.place(tick);
+        let slot = &mut self.slots[place];
+        slot.make_room();
+        slot.timers[slot.count as usize] = index;
         let entry = &mut self.entries[index as usize];
-        entry.place = Place::Slot { level: level as u8, slot: slot as u8 };
-        entry.previous = NONE;
-        entry.next = next;
-    }
-
-    fn unlink(&mut self, index: u32, level: usize, slot: usize) {
-        let Entry { previous, next, .. } = self.entries[index as usize];
-        if next != NONE {
-            self.entries[next as usize].previous = previous;
-        }
-        if previous != NONE {
-            self.entries[previous as usize].next = next;
-            return;
-        }
-        self.slots[level][slot].first = next;
-        if next == NONE {
-            self.slots[level][slot] = EMPTY_SLOT;
-            self.occupied[level] &= !(1 << slot);
-        }
+        (entry.place, entry.position) = (place as u16, slot.count);
+        slot.count += 1;
+        slot.earliest = slot.earliest.min(deadline);
+        self.occupied[place / SLOTS] |= 1 << (place % SLOTS);
     }
 
     /// The next slot that holds timers and the tick at which it begins.
     ///
     /// A timer's level is that of the highest bits in which it differs from `self.tick`, so on each level only slots
     /// above the current one are in use and the lowest occupied one of the lowest level comes first.
-    fn first_occupied(&self) -> Option<(usize, usize, u64)> {
+    fn first_occupied(&self) -> Option<(usize, u64)> {
         let level = self.occupied.iter().position(|&slots| slots != 0)?;
-        let slot = self.occupied[level].trailing_zeros() as usize;
+        let number = self.occupied[level].trailing_zeros() as usize;
         let shift = level as u32 * SLOT_BITS;
         let above = self.tick >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
-        Some((level, slot, above | (slot as u64) << shift))
+        Some((level * SLOTS + number, above | (number as u64) << shift))
     }
 
     /// Moves everything up to and including tick `now` into `due`.
     fn advance(&mut self, now: u64) {
-        while let Some((level, slot, start)) = self.first_occupied().filter(|&(.., start)| start <= now) {
+        while let Some((slot, start)) = self.first_occupied().filter(|&(_, start)| start <= now) {
             self.tick = start;
-            let mut index = self.slots[level][slot].first;
-            self.slots[level][slot] = EMPTY_SLOT;
-            self.occupied[level] &= !(1 << slot);
-            while index != NONE {
-                let Entry { deadline, serial, next, .. } = self.entries[index as usize];
-                self.place(index, deadline, serial);
-                index = next;
+            self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
+            let Slot { count, timers, .. } = mem::replace(&mut self.slots[slot], Slot::new());
+            timers[..count as usize].iter().for_each(|index| self.sink(*index));
+            // None of them has come back to this slot: their ticks differ from the wheel's in lower bits now.
+            if timers.len() <= KEPT {
+                self.slots[slot].timers = timers;
             }
         }
         // Between the old tick and the next occupied slot nothing is pending, so no timer changes its level here.
@@ -227,6 +296,13 @@ impl<T> Timers<T> {
     }
 }
 
+impl<T> Drop for Timers<T> {
+    fn drop(&mut self) {
+        self.entries.drain().for_each(|entry| drop(ManuallyDrop::into_inner(entry.value)));
+    }
+}
+
+#[inline]
 fn is_live<T>(entries: &Slab<Entry<T>>, index: u32, serial: u64) -> bool {
     entries.get(index as usize).is_some_and(|entry| entry.serial == serial)
 }
@@ -291,6 +367,40 @@ mod tests {
             timers.remove(key);
         }
         assert!(timers.due.len() < 200, "{} dead items are kept", timers.due.len());
+    }
+
+    fn room(timers: &Timers<u32>) -> usize {
+        timers.slots.iter().map(|slot| slot.timers.len()).sum()
+    }
+
+    #[test]
+    fn slots_that_many_timers_have_left_keep_little_room() {
+        let mut timers = Timers::new();
+        let keys: Vec<_> = (0..10_000).map(|value| timers.insert(1 << 40, value)).collect();
+        assert!(room(&timers) >= 10_000);
+        for key in keys {
+            timers.remove(key);
+        }
+        assert!(room(&timers) <= KEPT, "all were cancelled");
+        for value in 0..10_000 {
+            timers.insert(1 << 41, value);
+        }
+        assert_eq!(drain(&mut timers, 1 << 41).len(), 10_000);
+        assert!(room(&timers) <= 2 * KEPT, "all have fired");
+    }
+
+    #[test]
+    fn values_that_are_pending_are_dropped_with_the_timers() {
+        let value = std::rc::Rc::new(());
+        let mut timers = Timers::new();
+        let cancelled = timers.insert(1 << 30, value.clone());
+        for deadline in [0, 1 << 20, 1 << 40] {
+            timers.insert(deadline, value.clone());
+        }
+        drop(timers.remove(cancelled));
+        assert_eq!(std::rc::Rc::strong_count(&value), 4);
+        drop(timers);
+        assert_eq!(std::rc::Rc::strong_count(&value), 1);
     }
 
     #[derive(Clone, Debug)]
