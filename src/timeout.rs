@@ -43,19 +43,42 @@ use crate::unwind;
 /// assert_eq!(timeout(Duration::from_millis(1), || sleep(Duration::from_secs(60))), Err(Elapsed));
 /// ```
 pub fn timeout<T>(limit: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
-    within(Hub::current().deadline(limit), f)
+    let Some(scope) = Scope::begin(limit) else { return Ok(f()) };
+    let caught = unwind::catch(f);
+    scope.end();
+    caught.or_else(|payload| take(payload, scope.id))
 }
 
-/// A scope with that deadline.
-#[inline]
-fn within<T>(deadline: Option<u64>, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
-    let Some(deadline) = deadline else { return Ok(f()) };
-    let hub = Hub::current();
-    let id = hub.new_id();
-    let armed = Armed::arm(hub, deadline, id);
-    let caught = unwind::catch(f);
-    drop(armed);
-    caught.or_else(|payload| take(payload, id))
+/// A `timeout` that has not ended. The hub and the greenlet are the same at its end as at its beginning, as it does not leave the
+/// stack: so it need not look for the one, nor hold the other.
+struct Scope<'a> {
+    hub: &'a Hub,
+    id: u64,
+    timer: TimerKey,
+}
+
+impl Scope<'_> {
+    /// Starts its clock. `None` if the limit is beyond the reach of that.
+    fn begin(limit: Duration) -> Option<Scope<'static>> {
+        let hub = Hub::current();
+        let deadline = hub.deadline(limit)?;
+        let id = hub.new_id();
+        let timer = hub.arm(deadline, hub.running(), Effect::Expire(id));
+        Some(Scope { hub, id, timer })
+    }
+
+    /// Stops its clock.
+    fn end(&self) {
+        if !self.hub.disarm(self.timer) {
+            self.forget();
+        }
+    }
+
+    /// The time has run out, which the greenlet may not have met.
+    #[cold]
+    fn forget(&self) {
+        self.hub.running().forget_expired(self.id);
+    }
 }
 
 /// What was thrown through the scope `id` either belongs to it or goes on.
@@ -67,7 +90,7 @@ fn take<T>(payload: unwind::Payload, id: u64) -> Result<T, Elapsed> {
     resume_unwind(payload)
 }
 
-/// A running clock of one greenlet; dropping it stops it.
+/// The running clock of a [`Timeout`]; dropping it, wherever that is, stops it.
 struct Armed {
     /// Whom the expiry interrupts.
     task: Rc<Task>,
@@ -77,12 +100,6 @@ struct Armed {
 }
 
 impl Armed {
-    #[inline]
-    fn arm(hub: &Hub, deadline: u64, id: u64) -> Armed {
-        Armed::arm_for(hub.running(), hub, deadline, id)
-    }
-
-    #[inline]
     fn arm_for(task: Rc<Task>, hub: &Hub, deadline: u64, id: u64) -> Armed {
         let timer = hub.arm(deadline, task.clone(), Effect::Expire(id));
         Armed { task, id, deadline, timer }
@@ -90,7 +107,6 @@ impl Armed {
 }
 
 impl Drop for Armed {
-    #[inline]
     fn drop(&mut self) {
         // A thread that ends may drop one after its hub.
         if Hub::try_current().is_some_and(|hub| !hub.disarm(self.timer)) {
