@@ -3,6 +3,10 @@
 //! A doubly linked list over a slab: pushing reuses the places of entries that have left, so a queue that has reached its
 //! working size allocates nothing. It knows neither greenlets nor the hub; [`WaitList`](crate::waitlist::WaitList) is
 //! built on it.
+//!
+//! Most queues never have more than one entry at a time: who waits for an event, a result, an item is mostly alone. The entry that
+//! comes while nobody is here, the *sole* one, therefore stands beside the list, which then is not even allocated. Wherever both are
+//! there, the arrivals say who is first.
 
 use slab::Slab;
 
@@ -27,8 +31,16 @@ struct Node<T> {
     value: T,
 }
 
+/// The entry that came while nobody was here.
+struct Sole<T> {
+    serial: u32,
+    arrival: Arrival,
+    value: T,
+}
+
 /// See the module's head.
 pub(crate) struct Fifo<T> {
+    sole: Option<Sole<T>>,
     nodes: Slab<Node<T>>,
     first: u32,
     last: u32,
@@ -40,29 +52,37 @@ pub(crate) struct Fifo<T> {
 
 impl<T> Fifo<T> {
     pub(crate) const fn new() -> Self {
-        Fifo { nodes: Slab::new(), first: NONE, last: NONE, serial: 0, arrivals: 0, again: NONE }
+        Fifo { sole: None, nodes: Slab::new(), first: NONE, last: NONE, serial: 0, arrivals: 0, again: NONE }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
+        self.nodes.len() + usize::from(self.sole.is_some())
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first == NONE
+        self.first == NONE && self.sole.is_none()
     }
 
     /// Adds an entry at the end. Its arrival is for [`push_again`](Self::push_again).
+    #[inline]
     pub(crate) fn push_back(&mut self, value: T) -> (Ticket, Arrival) {
         self.arrivals += 1;
         let arrival = Arrival(self.arrivals);
-        (self.insert(self.last, NONE, arrival, value), arrival)
+        let ticket = match self.is_empty() {
+            true => self.settle(arrival, value),
+            false => self.insert(self.last, NONE, arrival, value),
+        };
+        (ticket, arrival)
     }
 
-    /// Adds an entry that has been here before, behind those that came before it and before those that came after.
+    /// Adds an entry that has left where it would stand if it had not. How long that takes depends on how many came before it.
     ///
     /// Those that come again mostly do so in their order, so the search begins at the last of them.
     pub(crate) fn push_again(&mut self, value: T, arrival: Arrival) -> Ticket {
+        if self.is_empty() {
+            return self.settle(arrival, value);
+        }
         let (mut previous, mut next) = (NONE, self.first);
         if let Some(last) = self.nodes.get(self.again as usize).filter(|last| last.arrival < arrival) {
             (previous, next) = (self.again, last.next);
@@ -76,44 +96,84 @@ impl<T> Fifo<T> {
     }
 
     /// Takes the entry that has been here longest.
+    #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<T> {
-        if self.first == NONE {
-            return None;
+        match self.first {
+            NONE => self.sole.take().map(|sole| sole.value),
+            _ => self.pop_first_of_many(),
         }
-        Some(self.unlink(self.first))
+    }
+
+    fn pop_first_of_many(&mut self) -> Option<T> {
+        match &self.sole {
+            Some(sole) if sole.arrival < self.nodes[self.first as usize].arrival => {
+                self.sole.take().map(|sole| sole.value)
+            }
+            _ => Some(self.unlink(self.first)),
+        }
     }
 
     /// The entry that `ticket` names, if it is still here.
     pub(crate) fn get_mut(&mut self, ticket: Ticket) -> Option<&mut T> {
-        let node = self.nodes.get_mut(ticket.index as usize)?;
-        (node.serial == ticket.serial).then_some(&mut node.value)
+        match ticket.index {
+            NONE => {
+                self.sole.as_mut().filter(|sole| sole.serial == ticket.serial).map(|sole| &mut sole.value)
+            }
+            index => {
+                let node = self.nodes.get_mut(index as usize)?;
+                (node.serial == ticket.serial).then_some(&mut node.value)
+            }
+        }
     }
 
     /// Takes the entry that `ticket` names, if it is still here.
+    #[inline]
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<T> {
-        let node = self.nodes.get(ticket.index as usize)?;
-        if node.serial != ticket.serial {
-            return None;
+        match ticket.index {
+            NONE => self.sole.take_if(|sole| sole.serial == ticket.serial).map(|sole| sole.value),
+            _ => self.remove_from_many(ticket),
         }
-        Some(self.unlink(ticket.index))
+    }
+
+    fn remove_from_many(&mut self, ticket: Ticket) -> Option<T> {
+        let node = self.nodes.get(ticket.index as usize)?;
+        (node.serial == ticket.serial).then(|| self.unlink(ticket.index))
     }
 
     /// The first entry that is such a one.
     pub(crate) fn find(&self, is_such: impl Fn(&T) -> bool) -> Option<Ticket> {
         let mut index = self.first;
+        let mut found = None;
         while let Some(node) = self.nodes.get(index as usize) {
             if is_such(&node.value) {
-                return Some(Ticket { index, serial: node.serial });
+                found = Some((node.arrival, Ticket { index, serial: node.serial }));
+                break;
             }
             index = node.next;
         }
-        None
+        let sole = self.sole.as_ref().filter(|sole| is_such(&sole.value));
+        let sole = sole.map(|sole| (sole.arrival, Ticket { index: NONE, serial: sole.serial }));
+        sole.into_iter().chain(found).min_by_key(|(arrival, _)| *arrival).map(|(_, ticket)| ticket)
+    }
+
+    /// Takes in an entry while nobody is here.
+    #[inline]
+    fn settle(&mut self, arrival: Arrival, value: T) -> Ticket {
+        let serial = self.next_serial();
+        // Nobody is here: there is nothing to drop.
+        std::mem::forget(self.sole.replace(Sole { serial, arrival, value }));
+        Ticket { index: NONE, serial }
+    }
+
+    #[inline]
+    fn next_serial(&mut self) -> u32 {
+        // A ticket would be mistaken for another only after 2³² pushes during one park.
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
     }
 
     fn insert(&mut self, previous: u32, next: u32, arrival: Arrival, value: T) -> Ticket {
-        // A ticket would be mistaken for another only after 2³² pushes during one park.
-        self.serial = self.serial.wrapping_add(1);
-        let serial = self.serial;
+        let serial = self.next_serial();
         let index = self.nodes.insert(Node { previous, next, serial, arrival, value }) as u32;
         match previous {
             NONE => self.first = index,
@@ -157,6 +217,21 @@ mod tests {
         assert_eq!(fifo.remove(old), None);
         assert_eq!(fifo.remove(new), Some(2));
         assert!(fifo.is_empty());
+    }
+
+    #[test]
+    fn the_first_of_those_that_are_such_is_found_wherever_it_stands() {
+        let mut fifo = Fifo::new();
+        let (_, first) = fifo.push_back(1);
+        fifo.pop_front();
+        let (sole, _) = fifo.push_back(2);
+        let (behind, _) = fifo.push_back(3);
+        let before = fifo.push_again(1, first);
+        assert_eq!([1, 2, 3].map(|value| fifo.find(|&it| it == value)), [before, sole, behind].map(Some));
+        assert_eq!((fifo.find(|_| true), fifo.find(|&it| it > 1)), (Some(before), Some(sole)));
+        assert_eq!([before, sole, behind].map(|ticket| *fifo.get_mut(ticket).unwrap()), [1, 2, 3]);
+        assert_eq!(fifo.remove(sole), Some(2));
+        assert!(fifo.get_mut(sole).is_none() && fifo.find(|&it| it == 2).is_none());
     }
 
     #[derive(Clone, Debug)]
