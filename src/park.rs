@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use crate::coro;
 use crate::fifo::Ticket;
-#[cfg(feature = "http")]
 use crate::hub::timers::TimerKey;
 use crate::hub::{Effect, Hub, IO_BUDGET, NothingLeft, Park, Reason, State, Task, Wake};
 use crate::unwind;
@@ -81,8 +80,18 @@ fn park_at(reason: Reason, deadline: Deadline, site: &'static Location<'static>)
     }
     match suspend(hub, &task, reason, deadline, site) {
         Wake::Notified => Woken::Notified,
+        other => woken_otherwise(hub, other),
+    }
+}
+
+/// The end of a park for another reason than that something has come.
+#[cold]
+#[track_caller]
+fn woken_otherwise(hub: &Hub, wake: Wake) -> Woken {
+    match wake {
+        Wake::Notified => Woken::Notified,
         Wake::TimedOut => Woken::TimedOut,
-        Wake::Interrupted => deliver(&task),
+        Wake::Interrupted => deliver(&hub.running()),
         Wake::NothingLeft => panic!("{}", hub.deadlock_report()),
     }
 }
@@ -202,7 +211,6 @@ pub(crate) fn wait_on(list: &WaitList, place: &mut Place, reason: Reason, deadli
 
 /// [`wait_on`] for a caller whose own caller is to stand in reports, and cannot be seen from here.
 #[inline]
-#[track_caller]
 pub(crate) fn wait_on_at(
     list: &WaitList,
     place: &mut Place,
@@ -210,11 +218,21 @@ pub(crate) fn wait_on_at(
     deadline: Deadline,
     site: &'static Location<'static>,
 ) -> Woken {
-    let ticket = list.enrol(Waiter::Task(Hub::current().running()), place);
-    let enrolled = Enrolled { list, ticket };
-    let woken = park_at(reason, deadline, site);
+    let hub = Hub::current();
+    let task = hub.running();
+    if let Some(refused) = check_entry(&task) {
+        return refused;
+    }
+    let is_root = task.is_root;
+    let timer = begin(hub, &task, reason, deadline, site);
+    // The list gets the only reference that there is for this park: who wakes the task hands it on to the run queue, and that to the hub.
+    let enrolled = Enrolled { list, ticket: list.enrol(Waiter::Task(task), place) };
+    let wake = end(hub, is_root, timer);
     drop(enrolled);
-    woken
+    match wake {
+        Wake::Notified => Woken::Notified,
+        other => woken_otherwise(hub, other),
+    }
 }
 
 /// A place in a list that is given up with it: when the park ends, also by an unwind.
@@ -290,14 +308,32 @@ fn suspend(
     deadline: Deadline,
     site: &'static Location<'static>,
 ) -> Wake {
+    let timer = begin(hub, task, reason, deadline, site);
+    end(hub, task.is_root, timer)
+}
+
+/// Marks the running task as parked, which it then must be at once.
+#[inline(always)]
+fn begin(
+    hub: &Hub,
+    task: &Rc<Task>,
+    reason: Reason,
+    deadline: Deadline,
+    site: &'static Location<'static>,
+) -> Option<TimerKey> {
     task.park.set(Park { reason, site, since: hub.recent() });
     task.state.set(State::Parked);
-    let timer = deadline.0.map(|deadline| hub.arm(deadline, task.clone(), Effect::Wake));
-    let nothing_left = switch(hub, task.is_root).is_err();
+    deadline.0.map(|deadline| hub.arm(deadline, task.clone(), Effect::Wake))
+}
+
+/// Parks the task that is marked so, until it is woken.
+#[inline(always)]
+fn end(hub: &Hub, is_root: bool, timer: Option<TimerKey>) -> Wake {
+    let nothing_left = switch(hub, is_root).is_err();
     if let Some(timer) = timer {
         hub.disarm(timer);
     }
-    if nothing_left { Wake::NothingLeft } else { task.wake.get() }
+    if nothing_left { Wake::NothingLeft } else { hub.wake_of_running() }
 }
 
 /// Leaves this stack until the running task's turn comes. The only call of `coro::suspend`.

@@ -154,10 +154,17 @@ impl WaitList {
         loop {
             let waiter = self.waiters.borrow_mut().pop_front()?;
             match waiter {
-                Waiter::Task(task) if hub.wake(&task, Wake::Notified) => return Some(true),
-                Waiter::Watch(watch, number) if watch.call(number, hub) => return Some(false),
+                Waiter::Task(task) => {
+                    if hub.wake_owned(task, Wake::Notified) {
+                        return Some(true);
+                    }
+                }
+                Waiter::Watch(watch, number) => {
+                    if watch.call(number, hub) {
+                        return Some(false);
+                    }
+                }
                 Waiter::Listener(listener, number) => listener.told(number),
-                _ => {}
             }
         }
     }

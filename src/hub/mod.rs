@@ -163,6 +163,12 @@ impl Hub {
         self.running.borrow().id
     }
 
+    /// Why the running task was woken last.
+    #[inline]
+    pub(crate) fn wake_of_running(&self) -> Wake {
+        self.running.borrow().wake.get()
+    }
+
     /// A number for a greenlet or a timeout scope that no other of this hub has.
     pub(crate) fn new_id(&self) -> u64 {
         let id = self.next_id.get();
@@ -202,12 +208,18 @@ impl Hub {
     /// Ends the park of a task. False if it is not parked: then nothing has happened.
     #[inline]
     pub(crate) fn wake(&self, task: &Rc<Task>, wake: Wake) -> bool {
+        task.state.get() == State::Parked && self.wake_owned(task.clone(), wake)
+    }
+
+    /// The same, for whoever has no more use for the reference.
+    #[inline]
+    pub(crate) fn wake_owned(&self, task: Rc<Task>, wake: Wake) -> bool {
         if task.state.get() != State::Parked {
             return false;
         }
         task.state.set(State::Ready);
         task.wake.set(wake);
-        self.schedule.push(task.clone());
+        self.schedule.push(task);
         true
     }
 
