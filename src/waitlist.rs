@@ -89,6 +89,7 @@ impl WaitList {
     }
 
     /// Adds a waiter: at the end the first time, later where it stood.
+    #[inline(always)]
     pub(crate) fn enrol(&self, waiter: Waiter, place: &mut Place) -> Ticket {
         let mut waiters = self.waiters.borrow_mut();
         match place.0 {
