@@ -211,6 +211,7 @@ pub(crate) fn wait_on(list: &WaitList, place: &mut Place, reason: Reason, deadli
 
 /// [`wait_on`] for a caller whose own caller is to stand in reports, and cannot be seen from here.
 #[inline]
+#[track_caller]
 pub(crate) fn wait_on_at(
     list: &WaitList,
     place: &mut Place,
