@@ -145,7 +145,8 @@ impl Head {
         let input = &input[skipped..];
         match input {
             [] | [b'\r'] => return Ok(None),
-            [b'\r' | b'\n', ..] => return Err(HttpError::RequestLine),
+            // No method begins so. Those who speak TLS here, or anything else that has no lines, are not left waiting for the end of one.
+            [..=b' ' | 0x7f.., ..] => return Err(HttpError::RequestLine),
             _ => {}
         }
         if self.is_known(input, limits) {
@@ -439,6 +440,13 @@ mod tests {
         assert_eq!(head.parse(good, &limits), Ok(Some(good.len())));
         head.reset();
         assert_eq!(head.parse(good, &limits.max_request_line(5)), Err(HttpError::RequestLineTooLong));
+    }
+
+    #[test]
+    fn what_cannot_begin_a_method_is_not_a_line_to_be_waited_for() {
+        for input in [&b"\x16\x03\x01\x02"[..], b" ", b"\0", b"\x80", b"\x7f", b"\r\n\x16"] {
+            assert_eq!(parse(input).unwrap_err(), HttpError::RequestLine);
+        }
     }
 
     #[test]
