@@ -4,6 +4,7 @@ use super::access::Access;
 use super::deadline::Stopwatch;
 use super::head::Head;
 use super::limits::Limits;
+use crate::server::report;
 use std::fmt;
 use std::rc::Rc;
 
@@ -182,8 +183,8 @@ impl Config {
     pub(crate) fn report_line(&self, line: &str, what: &str) {
         let line = format!("{line}: {what}");
         match &self.on_error {
-            Some(report) => report(&line),
-            None => eprintln!("greenloop::http: {line}"),
+            Some(on_error) => on_error(&line),
+            None => report(format_args!("greenloop::http: {line}")),
         }
     }
 }

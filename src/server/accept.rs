@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Listener;
 use super::life::Life;
+use super::outcome::report;
 use crate::greenlet::{self, sleep};
 use crate::park;
 use crate::unwind;
@@ -38,7 +39,9 @@ pub(super) fn accept_connections<L: Listener>(life: &Life<L>, listener: &L) -> i
             Err(error) if listener.is_broken(&error) => return Err(error),
             Err(error) => error,
         };
-        eprintln!("greenloop: cannot take a connection: {failure}; the next attempt is in {pause:?}");
+        report(format_args!(
+            "greenloop: cannot take a connection: {failure}; the next attempt is in {pause:?}"
+        ));
         sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

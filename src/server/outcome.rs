@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::unwind;
+
 /// The end of a handler: nothing, or a `Result`.
 ///
 /// An error is reported on standard error, once, unless it only says that the peer has gone: that is its right.
@@ -42,10 +44,16 @@ impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
         if let Err(error) = self {
             let error = error.into();
             if !error.downcast_ref().is_some_and(is_gone) {
-                eprintln!("greenloop: the handler for {peer:?} failed: {error}");
+                report(format_args!("greenloop: the handler for {peer:?} failed: {error}"));
             }
         }
     }
+}
+
+/// Says something on standard error, to whoever still reads it: where nobody does, `eprintln` panics, and a report must not be what ends
+/// a server.
+pub(crate) fn report(text: fmt::Arguments<'_>) {
+    let _ = unwind::catch(|| eprintln!("{text}"));
 }
 
 /// Does the error only say that the peer has gone?
