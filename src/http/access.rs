@@ -194,8 +194,9 @@ impl Access<'_> {
         move |access| {
             lines.borrow_mut().push(format!("{access}\n"));
             // A writer that switches may be busy with the line of another greenlet, which then takes this one as well.
-            let Some(mut idle) = writer.take() else { return };
-            loop {
+            let Some(idle) = writer.take() else { return };
+            let mut busy = Busy { writer: Some(idle), home: &writer };
+            while let Some(idle) = &mut busy.writer {
                 let next = lines.borrow_mut().drain(..).collect::<Vec<_>>();
                 if next.is_empty() {
                     break;
@@ -204,8 +205,19 @@ impl Access<'_> {
                     let _ = idle.write_all(line.as_bytes());
                 }
             }
-            writer.set(Some(idle));
         }
+    }
+}
+
+/// A writer that comes back for the next lines, also when a kill ends the greenlet that writes.
+struct Busy<'a, W> {
+    writer: Option<W>,
+    home: &'a Cell<Option<W>>,
+}
+
+impl<W> Drop for Busy<'_, W> {
+    fn drop(&mut self) {
+        self.home.set(self.writer.take());
     }
 }
 
