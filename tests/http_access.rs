@@ -6,6 +6,7 @@ mod http_support;
 use greenloop::http::{
     self, Access, Body, Config, Handler, IntoResponse, Request, StatusCode, serve_connection,
 };
+use greenloop::{sleep, spawn, yield_now};
 use http_support::Client;
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -146,4 +147,58 @@ fn a_writer_gets_whole_lines_also_those_that_come_while_it_writes() {
     assert_eq!(written.len(), 2, "{written:?}");
     assert!(written[0].contains("GET /outer ") && written[1].contains("GET /inner "), "{written:?}");
     assert!(written.iter().all(|line| line.ends_with('\n') && line.matches('\n').count() == 1));
+}
+
+/// A writer that has to wait for a while with its first line.
+struct Slow(Rc<RefCell<Vec<Vec<u8>>>>);
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let is_first = self.0.borrow().is_empty();
+        self.0.borrow_mut().push(bytes.to_vec());
+        if is_first {
+            sleep(Duration::from_secs(3600));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_kill_while_a_line_is_written_is_not_the_end_of_the_log() {
+    let written = Rc::new(RefCell::new(Vec::new()));
+    let config = Config::new().access_log(Access::lines_to(Slow(written.clone())));
+    let ask =
+        |config: &Config| serve_connection(Client::sending("GET / HTTP/1.1\r\n\r\n"), &app, config).unwrap();
+    let first = spawn({
+        let config = config.clone();
+        move || ask(&config)
+    });
+    while written.borrow().is_empty() {
+        yield_now();
+    }
+    first.kill();
+    ask(&config);
+    assert_eq!(written.borrow().len(), 2);
+}
+
+#[test]
+fn a_request_that_is_killed_is_logged() {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let sink = seen.clone();
+    let config =
+        Config::new().access_log(move |access| sink.borrow_mut().push(without_time(&access.to_string())));
+    let connection = spawn(move || {
+        let app = |_: &mut Request<'_>| {
+            sleep(Duration::from_secs(3600));
+            "never"
+        };
+        serve_connection(Client::sending("GET /slow HTTP/1.1\r\n\r\n"), &app, &config)
+    });
+    yield_now();
+    connection.kill();
+    assert_eq!(seen.take(), ["192.0.2.1 - - [] \"GET /slow HTTP/1.1\" 500 26"]);
 }

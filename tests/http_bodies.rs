@@ -293,6 +293,56 @@ mod writers {
         run(false);
     }
 
+    // WS95
+    #[test]
+    fn a_kill_and_a_timeout_before_the_head_are_answered_with_500() {
+        let run = |path: &'static str, is_killed: bool| {
+            let client = Client::sending(format!("GET /first HTTP/1.1\r\n\r\nGET {path} HTTP/1.1\r\n\r\n"));
+            let reached = Rc::new(Cell::new(false));
+            let connection = spawn({
+                let (client, reached) = (client.clone(), reached.clone());
+                move || {
+                    let wait = move || {
+                        reached.set(true);
+                        sleep(Duration::from_secs(3600));
+                    };
+                    let app = move |request: &mut Request<'_>| match request.path() {
+                        "/first" => "first".into_response(),
+                        "/handler" => {
+                            wait();
+                            "late".into_response()
+                        }
+                        _ => {
+                            let wait = wait.clone();
+                            Body::writer(move |out| Ok(out.write_all(format!("{:?}", wait()).as_bytes())?))
+                                .into_response()
+                        }
+                    };
+                    let limit = Duration::from_secs(if is_killed { 3600 } else { 0 });
+                    timeout(limit, || serve(&client, Limits::default(), &app).reports)
+                }
+            });
+            while !reached.get() {
+                yield_now();
+            }
+            if is_killed {
+                connection.kill();
+            }
+            match connection.join() {
+                Ok(outcome) => assert!(!is_killed && outcome.is_err()),
+                Err(error) => assert!(is_killed && error.is_killed()),
+            }
+            let answers = answers(&client.output(), &[]);
+            let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+            assert_eq!((statuses, answers[0].text()), (vec![200, 500], "first"), "{path}");
+            assert!(answers[1].closes() && answers[1].is_whole);
+        };
+        for path in ["/handler", "/body"] {
+            run(path, true);
+            run(path, false);
+        }
+    }
+
     #[test]
     fn a_panic_of_the_writer_cuts_the_response() {
         // WS70

@@ -14,7 +14,7 @@ use greenloop::http::{
 };
 use greenloop::net::TcpStream;
 use greenloop::queue::Queue;
-use greenloop::{join_all, sleep, spawn};
+use greenloop::{join_all, sleep, spawn, timeout};
 use net_support::{Flag, LONG, Log, OnDrop, PROMPT, Pattern, SHORT, in_a_child, ms, reset, spawn_parked};
 
 /// The answer to one request.
@@ -560,8 +560,34 @@ fn stop_kills_requests_that_do_not_finish_in_time() {
     until(|| begun.is_up());
     server.stop(ms(5));
     assert!(ended.is_up() && !after.is_up());
-    // Not even half an answer, and nothing to report.
+    let answer = client.answer().unwrap();
+    assert!(answer.status == 500 && answer.says("connection: close"), "{}", answer.head);
+    // That is all, and nothing to report.
     assert_eq!((client.rest().unwrap(), reports.take()), (String::new(), vec![]));
+}
+
+// Nobody knows how much of it has left.
+#[test]
+fn a_write_that_is_interrupted_is_not_repeated() {
+    let outcomes = Log::new();
+    let (server, address) = serve(Limits::new(), {
+        let outcomes = outcomes.clone();
+        move |_: &mut Request<'_>| {
+            let outcomes = outcomes.clone();
+            Body::writer(move |out| {
+                let is_late = timeout(ms(20), || out.write_all(&vec![b'x'; 16 << 20])).is_err();
+                outcomes.add((is_late, out.write_all(b"again").unwrap_err().kind()));
+                Ok(())
+            })
+        }
+    });
+    let mut client = Client::new(address);
+    client.send("GET / HTTP/1.1\r\n\r\n");
+    until(|| outcomes.len() == 1);
+    assert_eq!(outcomes.take(), [(true, ErrorKind::BrokenPipe)]);
+    let text = client.rest().unwrap();
+    assert_eq!((text.matches("HTTP/1.1").count(), text.contains("again")), (1, false));
+    server.stop(LONG);
 }
 
 // WS68
@@ -575,6 +601,18 @@ fn a_handler_that_panics_is_answered_with_500_and_the_others_go_on() {
     assert_eq!((client.rest().unwrap().as_str(), other.get("/after").text()), ("", "/after"));
     drop(other);
     server.stop(LONG);
+}
+
+// A pipe whose reader has gone is the usual case.
+#[test]
+fn a_report_that_nobody_reads_does_not_cost_the_client_its_answer() {
+    in_a_child("a_report_that_nobody_reads_does_not_cost_the_client_its_answer", "exec 2>/dev/full", || {
+        let failing =
+            |_: &mut Request<'_>| -> greenloop::http::Result<&'static str> { Err("expected".into()) };
+        let (server, address) = serve(Limits::new(), failing);
+        assert_eq!(Client::new(address).get("/").status, 500);
+        server.stop(LONG);
+    });
 }
 
 // WS70

@@ -35,6 +35,7 @@ use crate::unwind::{self, Payload};
 use ::http::{Method, Version};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::time::Duration;
 
 /// Serves one connection until it ends: answers its requests, one after the other, by calling `handler`.
@@ -49,7 +50,8 @@ use std::time::Duration;
 /// it has sent cannot be read.
 ///
 /// # Panics
-/// It does not pass on panics of the handler. A kill or an expiry that ends the greenlet goes through it.
+/// It does not pass on panics of the handler. A kill or an expiry that ends the greenlet goes through it; a client that has heard
+/// nothing yet is told with a 500, if that can be said without waiting.
 ///
 /// ```
 /// use greenloop::http::{Config, Request, serve_connection};
@@ -234,14 +236,24 @@ impl Connection<'_> {
     ) -> io::Result<After> {
         let Some(clock) = self.config.clock() else { return exchange(self) };
         *self.io.tally() = Tally::default();
-        let after = exchange(self);
-        self.config.log(&Access {
+        let after = unwind::catch(|| exchange(self));
+        let access = Access {
             peer: self.peer,
             head: has_head.then_some(&*self.head),
             tally: *self.io.tally(),
             elapsed: clock.elapsed(),
-        });
-        after
+        };
+        match after {
+            Ok(after) => {
+                self.config.log(&access);
+                after
+            }
+            Err(payload) => {
+                // A log that waits ends here again; what goes on is what came first.
+                let _ = unwind::catch(|| self.config.log(&access));
+                resume_unwind(payload)
+            }
+        }
     }
 
     /// Waits for the next head. The clock is looked at only if it does not come in one piece.
@@ -318,8 +330,15 @@ impl Connection<'_> {
         let mut response = None;
         let handled = unwind::catch(|| response = Some(self.handler.handle(&mut request)));
         let mut is_sound = handled.is_ok();
+        let is_head = *head.method() == Method::HEAD;
+        let is_http_11 = head.version() == Version::HTTP_11;
         let response = match handled {
             Ok(()) => response.get_or_insert_with(unreported_failure),
+            Err(payload) if unwind::is_private(&payload) => {
+                let reply = Reply { is_head, is_http_11, keep_alive: false };
+                Delivering { io: request.body().io(), head, config, reply }.send_farewell();
+                resume_unwind(payload)
+            }
             Err(payload) => response.insert(after_panic(payload)),
         };
         if response.take_over.is_some() {
@@ -341,11 +360,7 @@ impl Connection<'_> {
         if response.take_over.is_some() {
             return give_away(response, body, head, config);
         }
-        let reply = Reply {
-            is_head: *head.method() == Method::HEAD,
-            is_http_11: head.version() == Version::HTTP_11,
-            keep_alive,
-        };
+        let reply = Reply { is_head, is_http_11, keep_alive };
         let sent = Delivering { io: body.io(), head, config, reply }.send(response)?;
         let keeps = sent == Sent::Whole;
         if keeps && body.skip(limits.max_discard)? {
@@ -381,7 +396,7 @@ pub(super) fn turn_away<T: Transport + 'static>(transport: T, config: &Config) -
     quiet(refused.map(drop))
 }
 
-/// The answer where a handler has panicked. Lets a kill or an expiry go on.
+/// The answer where a handler has panicked.
 #[cold]
 fn after_panic(payload: Payload) -> Response {
     rethrow_if_private(payload);
@@ -453,7 +468,7 @@ mod tests {
     use std::io::Read;
 
     #[test]
-    fn a_kill_goes_through_and_is_not_answered() {
+    fn a_kill_goes_through() {
         // WS95
         let request = b"GET / HTTP/1.1\r\n\r\n";
         let killed =

@@ -11,6 +11,7 @@ use super::transport::Transport;
 use crate::unwind::{self, Payload};
 use std::io;
 use std::panic::resume_unwind;
+use std::time::Duration;
 
 /// What became of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,17 @@ impl Delivering<'_> {
         self.send_as(&mut response, Delivery::Length(length))
     }
 
+    /// Answers where a kill or an expiry ends the greenlet before anything was said. There is no time left to wait for the client, so
+    /// it may be in vain.
+    #[cold]
+    pub(crate) fn send_farewell(&mut self) {
+        let _ = unwind::catch(|| {
+            self.io.set_write_timeout(Some(Duration::ZERO))?;
+            self.send_failure()?;
+            self.io.flush()
+        });
+    }
+
     #[inline(always)]
     fn send_as(&mut self, response: &mut Response, delivery: Delivery) -> io::Result<Sent> {
         let keep_alive = self.reply.keep_alive && delivery != Delivery::UntilClose;
@@ -107,6 +119,9 @@ impl Delivering<'_> {
             Ok(Ok(())) => return Ok(self.whole()),
             Ok(Err(ended)) => ended,
             Err(payload) => {
+                if !has_begun && unwind::is_private(&payload) {
+                    self.send_farewell();
+                }
                 rethrow_if_private(payload);
                 Ended::Panicked
             }

@@ -230,9 +230,12 @@ impl<T: Transport + ?Sized> Io<T> {
     /// Writes what was gathered and `piece` behind it. A failure is remembered: the peer has seen a part of
     /// them, so that nothing sensible can follow.
     fn send(&mut self, piece: &[u8]) -> io::Result<()> {
+        // So it stays if a kill or an expiry ends the wait in here: nobody knows how much has left, and whoever sends once more, because
+        // he has caught it, would repeat that.
+        self.is_broken = true;
         let result = write_all(&mut self.transport, &self.buffers.out, piece);
         self.buffers.out.clear();
-        self.is_broken |= result.is_err();
+        self.is_broken = result.is_err();
         result
     }
 

@@ -74,7 +74,7 @@ where
     }
 
     /// Accepts no more connections, ends those at once that are between two requests, gives the others `grace` to finish
-    /// the one they are in, then kills them.
+    /// the one they are in, then kills them. Who is killed before the answer has begun says 500.
     ///
     /// **Switches**: yes, until all have ended.
     ///
