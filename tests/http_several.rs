@@ -112,6 +112,17 @@ fn tcp_tls_and_unix_sockets_have_one_handler_and_one_stop() {
     assert_eq!(UnixStream::connect(&place.0).unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
+// A signal may come before the program waits for its end.
+#[test]
+fn who_waits_for_the_end_of_a_stopped_server_has_it_at_once() {
+    let server = tcp().0.start(app).unwrap();
+    server.stop(LONG);
+    timeout(PROMPT, || server.serve_forever()).expect("an end").unwrap();
+    let server = tcp().0.also(tcp().0).start(app).unwrap();
+    server.stop(LONG);
+    timeout(PROMPT, || server.serve_forever()).expect("an end").unwrap();
+}
+
 #[test]
 fn a_stop_lets_requests_at_every_listener_finish() {
     let place = Place::new("several-stop");

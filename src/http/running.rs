@@ -46,13 +46,13 @@ impl<L: Listener> RunningServer<L>
 where
     L::Stream: Stream,
 {
-    /// Waits until the server is stopped.
+    /// Waits until the server is stopped. If it has been, there is nothing to wait for.
     ///
     /// **Switches**: yes.
     ///
     /// # Errors
     /// Why the listening socket, or one of several, has become useless. None of them accepts any more then.
-    /// [`NotConnected`](io::ErrorKind::NotConnected) if the server was stopped before this was called.
+    /// [`NotConnected`](io::ErrorKind::NotConnected) in a destructor that a panic or a kill runs, which does not wait.
     ///
     /// ```
     /// use greenloop::http::{Request, Server};
@@ -70,7 +70,7 @@ where
     /// ```
     #[track_caller]
     pub fn serve_forever(&self) -> io::Result<()> {
-        self.all.serve_forever()
+        self.all.wait_for_end()
     }
 
     /// Accepts no more connections, ends those at once that are between two requests, gives the others `grace` to finish
@@ -179,6 +179,10 @@ impl<P: Part, S: Stream> Part for Gated<P, S> {
 
     fn take_failure(&self) -> Option<io::Error> {
         self.server.take_failure()
+    }
+
+    fn when_broken(&self, then: Box<dyn FnOnce()>) {
+        self.server.when_broken(then);
     }
 
     fn cannot(&self, why: &str) -> io::Error {

@@ -47,6 +47,7 @@ pub(super) struct Life<L: Listener> {
     ended: Event,
     /// Why the acceptor has given up.
     failure: Cell<Option<io::Error>>,
+    when_broken: Cell<Option<Box<dyn FnOnce()>>>,
 }
 
 pub(super) enum Stage<L> {
@@ -77,6 +78,7 @@ impl<L: Listener> Life<L> {
             left_over: Cell::new(None),
             ended: Event::new(),
             failure: Cell::new(None),
+            when_broken: Cell::new(None),
         })
     }
 
@@ -139,8 +141,12 @@ impl<L: Listener> Life<L> {
         drop(listener);
         if let Err(failure) = outcome {
             self.failure.set(Some(failure));
+            let then = self.when_broken.take();
             drop(self.close());
             self.ended.set();
+            if let Some(then) = then {
+                then();
+            }
         }
     }
 
@@ -161,6 +167,7 @@ impl<L: Listener> Life<L> {
     fn close(&self) -> Option<Handle> {
         self.accepts.set(false);
         self.left_over.take();
+        self.when_broken.take();
         match self.stage.replace(Stage::Stopped) {
             Stage::Started { acceptor, .. } => acceptor,
             _ => None,
@@ -201,6 +208,10 @@ impl<L: Listener> Part for Rc<Life<L>> {
 
     fn take_failure(&self) -> Option<io::Error> {
         self.failure.take()
+    }
+
+    fn when_broken(&self, then: Box<dyn FnOnce()>) {
+        self.when_broken.set(Some(then));
     }
 
     fn cannot(&self, why: &str) -> io::Error {

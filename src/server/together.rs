@@ -29,6 +29,8 @@ pub(crate) trait Part {
     fn ended(&self) -> &Event;
     /// Why the listener has become useless.
     fn take_failure(&self) -> Option<io::Error>;
+    /// Has `then` called if the listener becomes useless, unless it is closed before that.
+    fn when_broken(&self, then: Box<dyn FnOnce()>);
     /// An error that names the server.
     fn cannot(&self, why: &str) -> io::Error;
 }
@@ -51,12 +53,29 @@ impl Together {
                 return Err(error);
             }
         }
+        if self.0.len() > 1 {
+            self.0.iter().for_each(|part| self.clone().ends_with(&**part));
+        }
         Ok(())
+    }
+
+    /// Also while nobody waits for the end.
+    fn ends_with(self, part: &dyn Part) {
+        part.when_broken(Box::new(move || {
+            close(&self.0);
+            end(&self.0);
+        }));
     }
 
     #[track_caller]
     pub(crate) fn serve_forever(&self) -> io::Result<()> {
         self.start()?;
+        self.wait_for_end()
+    }
+
+    /// For those that have been started: the end may have come already.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&self) -> io::Result<()> {
         let interrupted = Interrupted(self);
         match &*self.0 {
             [part] => part.ended().wait(),

@@ -167,6 +167,23 @@ fn a_listener_that_breaks_ends_all_and_is_the_reason() {
 }
 
 #[test]
+fn a_listener_that_breaks_ends_all_also_while_nobody_waits_for_that() {
+    virtual_time(|| {
+        let doors = [Door::new(), Door::new()];
+        let servers = doors.each_ref().map(|door| server(door, sleep));
+        let all = together(servers.each_ref());
+        all.start().unwrap();
+        doors[0].enter(SECOND);
+        wait_all_parked();
+        doors[1].0.close();
+        wait_all_parked();
+        assert!(servers.iter().all(|server| !server.is_started()));
+        assert_eq!(servers[0].connections(), 1, "handlers go on");
+        assert_eq!(all.wait_for_end().unwrap_err().raw_os_error(), Some(libc::EBADF));
+    });
+}
+
+#[test]
 fn a_wait_for_the_end_that_is_interrupted_stops_all() {
     virtual_time(|| {
         let (servers, both) = two(sleep, 10 * SECOND);
