@@ -629,6 +629,17 @@ fn a_stream_that_panics_is_cut_off_so_that_the_client_can_tell() {
     server.stop(LONG);
 }
 
+#[test]
+fn a_client_that_sends_much_before_it_looks_for_an_answer_sees_it() {
+    let (server, address) = serve(Limits::new().max_body(10), echo_path);
+    let mut client = Client::new(address);
+    client.send("POST / HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n");
+    client.send(vec![b'x'; 10_000_000]);
+    assert_eq!(client.answer().unwrap().status, 413);
+    drop(client);
+    server.stop(LONG);
+}
+
 // WS52
 #[test]
 fn a_client_may_ask_before_it_sends_its_body() {

@@ -310,7 +310,8 @@ limits! {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     linger_timeout: Duration = Duration::from_secs(1);
-    /// How many bytes are read meanwhile (64 KiB).
+    /// How many bytes are read meanwhile (16 MiB). That there are more than the buffers of two sockets take is what lets a client with a
+    /// large body, which may look for an answer late, see it.
     ///
     /// ```
     /// # use greenloop::http::{Request, Server};
@@ -329,7 +330,7 @@ limits! {
     /// # server.stop(Duration::ZERO);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    max_linger: usize = 64 * KIB;
+    max_linger: usize = 16 * 1024 * KIB;
 }
 
 impl Limits {
