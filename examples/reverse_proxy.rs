@@ -9,10 +9,10 @@
 use greenloop::http::{
     Body, Error, HeaderMap, HeaderName, HeaderValue, IntoResponse, Method, Request, Response,
 };
-use greenloop::http::{Server, StatusCode, Upgraded, header};
+use greenloop::http::{Server, StatusCode, Upgraded, Version, header};
 use greenloop::io::select;
 use greenloop::net::TcpStream;
-use greenloop::spawn;
+use greenloop::{scope, spawn, wait_any};
 use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -84,21 +84,50 @@ impl Upstream {
     fn exchange(&self, request: &mut Request<'_>) -> Result<(Connection, Head), Failure> {
         let head = request_head(request, &self.address);
         let has_body = request.body().len_hint() != Some(0);
+        let may_repeat = request.method().is_idempotent() && !has_body;
         loop {
             let (mut connection, was_used) = self.connection().map_err(Failure::Upstream)?;
-            let mut socket = connection.get_ref();
-            let sent = socket.write_all(&head);
-            if sent.is_ok() && has_body {
-                send_body(request, socket)?;
-            }
-            match Head::read(&mut connection) {
+            let sent = connection.get_ref().write_all(&head);
+            let answer = match sent.is_ok() && has_body {
+                true => converse(request, &mut connection),
+                false => Head::read(&mut connection).map_err(Failure::Upstream),
+            };
+            match answer {
                 Ok(answer) => return Ok((connection, answer)),
-                // It has closed the connection just now, without having seen the request.
-                Err(error) if was_used && !has_body && is_gone(&error) => {}
-                Err(error) => return Err(Failure::Upstream(error)),
+                // It has closed the connection just now, most likely without having seen the request.
+                Err(Failure::Upstream(error)) if was_used && may_repeat && is_gone(&error) => {}
+                Err(failure) => return Err(failure),
             }
         }
     }
+}
+
+/// Sends the body of the request and listens meanwhile: an upstream server that does not want it may say so at any time, and then the
+/// rest is not sent.
+fn converse(request: &mut Request<'_>, connection: &mut Connection) -> Result<Head, Failure> {
+    let socket = connection.get_ref().try_clone().map_err(Failure::Upstream)?;
+    scope(|scope| {
+        let sending = scope.spawn(|| send_body(request, &socket));
+        let listening = scope.spawn(|| select(&[&socket], &[], None).map(drop));
+        wait_any(&[&sending, &listening]);
+        let mut early = None;
+        if !sending.is_finished() {
+            let answer = Head::read(connection).inspect_err(|_| scope.cancel());
+            let answer = early.insert(answer.map_err(Failure::Upstream)?);
+            answer.is_refusal = !answer.status.is_success() && !answer.status.is_informational();
+            if answer.is_refusal {
+                scope.cancel();
+            }
+        }
+        listening.kill();
+        match (sending.join(), early) {
+            (Err(_), Some(refusal)) => Ok(refusal),
+            (Err(error), None) => Err(Failure::Upstream(io::Error::other(error.to_string()))),
+            (Ok(Err(failure)), _) => Err(failure),
+            (Ok(Ok(())), Some(answer)) => Ok(answer),
+            (Ok(Ok(())), None) => Head::read(connection).map_err(Failure::Upstream),
+        }
+    })
 }
 
 fn is_gone(error: &io::Error) -> bool {
@@ -127,17 +156,22 @@ fn request_head(request: &mut Request<'_>, upstream: &str) -> Vec<u8> {
         out.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
     };
     for (name, value) in end_to_end(request.headers()) {
-        let is_ours = ["host", "content-length", "x-forwarded-for", "expect"].contains(&name.as_str());
+        let is_ours = ["host", "content-length", "x-forwarded-for", "expect", "via"].contains(&name.as_str());
         if !is_ours {
             field(name.as_str(), value.as_bytes());
         }
     }
     let host = request.header("host").unwrap_or(upstream);
     field("host", host.as_bytes());
-    let before = request.header("x-forwarded-for").map(|list| format!("{list}, ")).unwrap_or_default();
     if let Some(peer) = request.peer_addr() {
-        field("x-forwarded-for", format!("{before}{}", peer.ip()).as_bytes());
+        let own = peer.ip().to_string();
+        let list: Vec<_> = request.header_all("x-forwarded-for").chain([own.as_bytes()]).collect();
+        field("x-forwarded-for", &list.join(&b", "[..]));
     }
+    let version = if request.version() == Version::HTTP_10 { "1.0" } else { "1.1" };
+    let own = format!("{version} greenloop");
+    let path: Vec<_> = request.header_all("via").chain([own.as_bytes()]).collect();
+    field("via", &path.join(&b", "[..]));
     match upgrade_of(request) {
         Some(protocol) => {
             field("connection", b"upgrade");
@@ -186,6 +220,8 @@ struct Head {
     status: StatusCode,
     headers: HeaderMap,
     is_http_11: bool,
+    /// It has come before the request was sent to its end, and ends the connection therefore.
+    is_refusal: bool,
 }
 
 impl Head {
@@ -223,7 +259,7 @@ impl Head {
             headers.append(name, value);
         }
         let status = status.map_err(|_| malformed("the status of the answer"))?;
-        Ok(Head { status, headers, is_http_11: answer.version == Some(1) })
+        Ok(Head { status, headers, is_http_11: answer.version == Some(1), is_refusal: false })
     }
 
     /// How much follows it.
@@ -257,7 +293,7 @@ impl Head {
             let mut values = values.iter().filter_map(|value| value.to_str().ok());
             values.any(|value| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(token)))
         };
-        !has("close") && (self.is_http_11 || has("keep-alive"))
+        !self.is_refusal && !has("close") && (self.is_http_11 || has("keep-alive"))
     }
 }
 

@@ -318,7 +318,7 @@ fn reverse_proxy_keeps_what_concerns_one_connection_on_it() {
     ]);
     let proxy = reverse_proxy(&address, &[]);
     let answer = proxy.ask(
-        "GET /a%20b?c=d HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 10.0.0.1\r\nConnection: close, X-Mine\r\nX-Mine: 3\r\n\
+        "GET /a%20b?c=d HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\nVia: 1.0 a\r\nConnection: close, X-Mine\r\nX-Mine: 3\r\n\
          TE: trailers\r\nProxy-Authorization: secret\r\nCookie: a=b\r\n\r\n",
     );
     let answer = answer.to_lowercase();
@@ -329,7 +329,8 @@ fn reverse_proxy_keeps_what_concerns_one_connection_on_it() {
     assert!(request.starts_with("get /a%20b?c=d http/1.1\r\n"), "{request}");
     for line in [
         "host: shop.example",
-        "x-forwarded-for: 10.0.0.1, 127.0.0.1",
+        "x-forwarded-for: 10.0.0.1, 10.0.0.2, 127.0.0.1",
+        "via: 1.0 a, 1.1 greenloop",
         "cookie: a=b",
         "connection: keep-alive",
     ] {
@@ -337,6 +338,23 @@ fn reverse_proxy_keeps_what_concerns_one_connection_on_it() {
     }
     for name in ["x-mine", "te:", "proxy-authorization", "content-length"] {
         assert!(!request.contains(&format!("\r\n{name}")), "{name}: {request}");
+    }
+}
+
+#[test]
+fn reverse_proxy_passes_an_answer_on_that_comes_before_the_end_of_the_upload() {
+    let (address, _asked) =
+        scripted(vec!["HTTP/1.1 413 Payload Too Large\r\nContent-Length: 8\r\n\r\ntoo much"; 3]);
+    let proxy = reverse_proxy(&address, &[]);
+    for head in ["Content-Length: 100", "Content-Length: 1000000", "Transfer-Encoding: chunked"] {
+        // The client sends no more before it knows.
+        let mut client = proxy.connect();
+        client.write_all(format!("POST / HTTP/1.1\r\n{head}\r\n\r\n5\r\npa").as_bytes()).unwrap();
+        let (mut answer, mut byte) = (Vec::new(), [0]);
+        while !answer.ends_with(b"too much") && client.read(&mut byte).unwrap() == 1 {
+            answer.push(byte[0]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 413 "), "{head}: {}", String::from_utf8_lossy(&answer));
     }
 }
 
