@@ -236,8 +236,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Shows the head. The values of headers that carry secrets are hidden: `Authorization`,
-/// `Proxy-Authorization`, `Cookie` and `Set-Cookie`.
+/// Shows the head. The values of headers that carry secrets are hidden: cookies, and all whose names speak of authorization, tokens, keys,
+/// secrets, signatures, sessions or passwords, such as `Authorization` and `X-Api-Key`.
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
@@ -256,13 +256,17 @@ struct Fields<'a>(&'a Head);
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields = self.0.fields().map(|(name, value)| {
-            let secret = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
-            let value = match secret.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
-                true => "<hidden>".into(),
-                false => String::from_utf8_lossy(value),
-            };
-            (String::from_utf8_lossy(name), value)
+            let name = String::from_utf8_lossy(name);
+            let value = if is_secret(&name) { "<hidden>".into() } else { String::from_utf8_lossy(value) };
+            (name, value)
         });
         f.debug_map().entries(fields).finish()
     }
+}
+
+/// There is a standard for few of the headers that carry secrets. To hide one too many does no harm.
+fn is_secret(name: &str) -> bool {
+    const SIGNS: [&str; 8] = ["auth", "cookie", "token", "key", "secret", "signature", "session", "passw"];
+    let name = name.to_ascii_lowercase();
+    SIGNS.iter().any(|sign| name.contains(sign))
 }
