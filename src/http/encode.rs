@@ -6,6 +6,7 @@
 //! | a stream with a known length  | `Content-Length`      | `Content-Length`      |
 //! | a stream                      | chunked               | until the connection closes |
 //! | of a 204 or 304               | nothing               | nothing               |
+//! | of a 205                      | `Content-Length: 0`   | `Content-Length: 0`   |
 //!
 //! The answer to a `HEAD` has the head of the answer to a `GET`, and nothing behind it.
 
@@ -49,8 +50,10 @@ pub(crate) fn plan(response: &Response, reply: &Reply) -> Result<Delivery, Strin
         Some(headers) => declared_length(headers)?,
     };
     let fixed = response.body.fixed().map(|bytes| bytes.len() as u64);
-    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
         return match (fixed, declared) {
+            // The end of a 205 is not marked by its status.
+            (Some(0), None | Some(0)) if status == StatusCode::RESET_CONTENT => Ok(Delivery::Length(0)),
             (Some(0), None | Some(0)) => Ok(Delivery::Nothing),
             (Some(0), Some(length)) => Err(format!(
                 "a {} response must have no body, but its Content-Length is {length}",
@@ -231,6 +234,7 @@ mod tests {
         assert_eq!(plan(&stream(), &old), Ok(Delivery::UntilClose));
         assert_eq!(plan(&stream().header("Content-Length", "7"), &old), Ok(Delivery::Length(7)));
         assert_eq!(plan(&Response::new(StatusCode::NO_CONTENT), &REPLY), Ok(Delivery::Nothing));
+        assert_eq!(plan(&Response::new(StatusCode::RESET_CONTENT), &REPLY), Ok(Delivery::Length(0)));
         let head = Reply { is_head: true, ..REPLY };
         let declared = Response::new(StatusCode::OK).header("Content-Length", "7");
         assert_eq!(plan(&declared, &head), Ok(Delivery::Length(7)));
@@ -246,6 +250,7 @@ mod tests {
                 "a 304 response must have no body, but its Content-Length is 5",
             ),
             (not_modified().body("x"), "a 304 response must have no body"),
+            (Response::new(StatusCode::RESET_CONTENT).body("x"), "a 205 response must have no body"),
             (not_modified().body(Body::stream([""])), "a 304 response must have no body"),
             (
                 "abc".into_response().header("Content-Length", "4"),
