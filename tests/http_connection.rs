@@ -783,6 +783,34 @@ mod faults {
     }
 
     #[test]
+    fn a_body_that_is_no_text_is_no_failure_of_a_handler_that_reads_it_as_such() {
+        type Reads = fn(&mut Request<'_>) -> http::Result<String>;
+        let all: Reads = |request| {
+            let mut text = "before".to_string();
+            let read = request.body().read_to_string(&mut text);
+            assert!(read.is_ok() || text == "before");
+            read?;
+            Ok(text)
+        };
+        let lines: Reads = |request| Ok(request.body().lines().collect::<Result<Vec<_>, _>>()?.join("|"));
+        let post = |body: &[u8]| {
+            let head = format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len());
+            [head.as_bytes(), body].concat()
+        };
+        for read in [all, lines] {
+            let outcome = talk(post(b"a\n\xff\xfe\nb"), &move |request: &mut Request<'_>| read(request));
+            let answer = outcome.response();
+            assert_eq!((answer.status, answer.text()), (400, "the request body is not UTF-8\n"));
+            assert!(answer.closes() && outcome.reports.is_empty(), "{:?}", outcome.reports);
+        }
+        let good = "a\ngrün\n".as_bytes();
+        for (read, text) in [(all, "beforea\ngrün\n"), (lines, "a|grün")] {
+            let outcome = talk(post(good), &move |request: &mut Request<'_>| read(request));
+            assert_eq!((outcome.response().status, outcome.response().text()), (200, text));
+        }
+    }
+
+    #[test]
     fn lingering_is_bounded() {
         let client = Client::new((0..1000).map(|_| Step::Bytes(vec![b'\n'; 1000])));
         let outcome = serve(&client, Limits::default().max_linger(64 * 1024), &|_: &mut Request<'_>| "ok");
@@ -937,7 +965,8 @@ mod requests {
     fn secrets_are_not_shown() {
         // WS80
         let input = "GET / HTTP/1.1\r\nAuthorization: s3cret\r\nproxy-authorization: s3cret\r\nCookie: s3cret\r\n\
-                     Set-Cookie: s3cret\r\nAccept: visible\r\n\r\n";
+                     Set-Cookie: s3cret\r\nX-Api-Key: s3cret\r\nX-Auth-Token: s3cret\r\nX-Amz-Security-Token: s3cret\r\n\
+                     X-Hub-Signature: s3cret\r\nKeep-Alive: 5\r\nAccept: visible\r\n\r\n";
         let outcome = talk(input, &|request: &mut Request<'_>| format!("{request:?}"));
         let text = outcome.response().text().to_owned();
         assert!(!text.contains("s3cret") && text.contains("visible") && text.contains("<hidden>"), "{text}");

@@ -32,6 +32,7 @@ pub(crate) enum HttpError {
     BodyTimeout,
     Expectation,
     MediaType,
+    Utf8,
     Version,
     Busy,
 }
@@ -43,7 +44,7 @@ impl HttpError {
         match self {
             RequestLine | Target | Header | LineEnd | Truncated | Host | ContentLength | LengthAndChunked
             | HeadWithBody | TransferEncoding | Chunk | ChunkExtension | Trailer | BodyTruncated
-            | ChunkedTruncated => StatusCode::BAD_REQUEST,
+            | ChunkedTruncated | Utf8 => StatusCode::BAD_REQUEST,
             HeadTimeout | BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             RequestLineTooLong => StatusCode::URI_TOO_LONG,
@@ -84,6 +85,7 @@ impl HttpError {
             BodyTimeout => "the request body took too long",
             Expectation => "unknown expectation",
             MediaType => "the body is no application/x-www-form-urlencoded",
+            Utf8 => "the request body is not UTF-8",
             Busy => "the server has too many connections",
             Version => "only HTTP/1.0 and HTTP/1.1 are spoken here",
         }

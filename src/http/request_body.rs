@@ -30,7 +30,8 @@ const BUFFER: usize = 16 * 1024;
 /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the client went away in the middle of the body,
 /// [`TimedOut`](io::ErrorKind::TimedOut) if it sent nothing for [`Limits::body_timeout`] or too little for
 /// [`Limits::min_body_rate`],
-/// [`InvalidData`](io::ErrorKind::InvalidData) if the body is malformed or larger than [`Limits::max_body`].
+/// [`InvalidData`](io::ErrorKind::InvalidData) if the body is malformed or larger than [`Limits::max_body`], or is read as text
+/// ([`read_to_string`](Read::read_to_string), [`lines`](BufRead::lines)) and is not UTF-8.
 /// An error is final: every later read gives it again, and the connection closes after the answer.
 ///
 /// ```
@@ -222,6 +223,22 @@ impl<'a> RequestBody<'a> {
         }
     }
 
+    /// As the readers of the standard library do, but what is no text is a fault of the peer here, and no failure of the handler.
+    fn read_text(
+        &mut self,
+        place: &mut String,
+        read: impl FnOnce(&mut Self, &mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut bytes = Vec::new();
+        let result = read(self, &mut bytes);
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => place.push_str(text),
+            Err(_) if result.is_ok() => return self.fail(HttpError::Utf8),
+            Err(_) => {}
+        }
+        result
+    }
+
     /// Takes the body for a fault of the peer.
     pub(crate) fn refuse<R>(&mut self, fault: HttpError) -> io::Result<R> {
         self.fail(fault)
@@ -386,11 +403,19 @@ impl Read for RequestBody<'_> {
         self.consume(count);
         Ok(count)
     }
+
+    fn read_to_string(&mut self, place: &mut String) -> io::Result<usize> {
+        self.read_text(place, |body, bytes| body.read_to_end(bytes))
+    }
 }
 
 impl BufRead for RequestBody<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.next_data()
+    }
+
+    fn read_line(&mut self, place: &mut String) -> io::Result<usize> {
+        self.read_text(place, |body, bytes| body.read_until(b'\n', bytes))
     }
 
     fn consume(&mut self, count: usize) {
