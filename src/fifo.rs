@@ -254,7 +254,9 @@ mod tests {
     fn what_is_left_in_it_is_dropped_with_it() {
         let witness = std::rc::Rc::new(());
         let mut fifo = Fifo::new();
-        (0..3).for_each(|_| drop(fifo.push_back(witness.clone())));
+        for _ in 0..3 {
+            fifo.push_back(witness.clone());
+        }
         drop(fifo);
         assert_eq!(std::rc::Rc::strong_count(&witness), 1);
     }
