@@ -98,6 +98,8 @@ pub(crate) struct Hub {
     next_id: Cell<u64>,
     /// Resumptions left until the hub looks at timers and descriptors again.
     until_poll: Cell<u32>,
+    /// So many are left of them when those who were ready at its last look have had their turn.
+    until_cut: Cell<u32>,
     /// How many tasks an event has woken that may not have run since.
     cold: Cell<u32>,
     batch_start: Cell<u64>,
@@ -140,6 +142,7 @@ impl Hub {
             bystanders: Cell::new(0),
             next_id: Cell::new(1),
             until_poll: Cell::new(turn::BATCH),
+            until_cut: Cell::new(turn::BATCH),
             cold: Cell::new(0),
             batch_start: Cell::new(0),
             last_trim: Cell::new(0),

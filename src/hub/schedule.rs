@@ -54,6 +54,10 @@ impl Schedule {
     pub(crate) fn is_empty(&self) -> bool {
         self.ready.borrow().is_empty()
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.ready.borrow().len()
+    }
 }
 
 #[cfg(feature = "testing")]

@@ -66,6 +66,8 @@ impl Hub {
                 self.root.state.set(State::Running);
                 return Err(nothing);
             }
+            let ready = self.schedule.len().min(BATCH as usize) as u32;
+            self.until_cut.set(BATCH - ready);
         }
     }
 
@@ -143,11 +145,17 @@ impl Hub {
     }
 
     /// Ends a batch that has taken long, or during which a timer has come due: that is known without a system call.
+    ///
+    /// Those who were ready when it began have their turn first, however long that takes: whoever has come meanwhile would stand behind
+    /// them, so that to look earlier is of no use to anybody.
     fn cut_long_batch(&self) {
         if self.until_poll.get().is_multiple_of(CLOCK_EVERY) {
             let now = self.now();
             let is_due = || self.timers.borrow_mut().next_deadline().is_some_and(|deadline| deadline <= now);
-            if now - self.batch_start.get() > BATCH_NANOS || is_due() {
+            let is_long = || {
+                now - self.batch_start.get() > BATCH_NANOS && self.until_poll.get() <= self.until_cut.get()
+            };
+            if is_long() || is_due() {
                 self.until_poll.set(0);
             }
         }
