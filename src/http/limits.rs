@@ -311,7 +311,7 @@ limits! {
     /// ```
     linger_timeout: Duration = Duration::from_secs(1);
     /// How many bytes are read meanwhile (16 MiB). That there are more than the buffers of two sockets take is what lets a client with a
-    /// large body, which may look for an answer late, see it.
+    /// large body, which may look for an answer late, see it. On a connection that a handler has taken over it is 64 KiB at most.
     ///
     /// ```
     /// # use greenloop::http::{Request, Server};

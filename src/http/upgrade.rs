@@ -491,6 +491,9 @@ impl Taken {
     }
 }
 
+/// No more is read on from a peer that goes on sending: unlike a client with a request it reads meanwhile, and sees the end when it comes.
+const MAX_LINGER: usize = 64 * 1024;
+
 /// Says goodbye and reads for a moment, so that the peer sees what was said and not a reset.
 fn linger(stream: &dyn DuplexStream, limits: &Limits) {
     if stream.shutdown_write().is_err() {
@@ -498,7 +501,7 @@ fn linger(stream: &dyn DuplexStream, limits: &Limits) {
     }
     let deadline = Deadline::after(Some(limits.linger_timeout));
     let (mut seen, mut place) = (0, [0; 1024]);
-    while seen < limits.max_linger {
+    while seen < limits.max_linger.min(MAX_LINGER) {
         let Ok(left) = deadline.left() else { return };
         if stream.set_read_timeout(left.map(at_least_something)).is_err() {
             return;
