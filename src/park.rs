@@ -142,9 +142,7 @@ impl Rest {
         let task = hub.running();
         let refused = check_entry(&task);
         debug_assert!(refused.is_none(), "a round ends after it has caught what it threw");
-        task.park.set(Park { reason, site, since: hub.recent() });
-        task.state.set(State::Parked);
-        Rest { timer: deadline.0.map(|deadline| hub.arm(deadline, task, Effect::Wake)) }
+        Rest { timer: begin(hub, &task, reason, deadline, site) }
     }
 
     /// The first thing that the new frames do.
