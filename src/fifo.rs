@@ -78,10 +78,9 @@ impl<T> Fifo<T> {
     /// Adds an entry at the end. Its arrival is for [`push_again`](Self::push_again).
     #[inline]
     pub(crate) fn push_back(&mut self, value: T) -> (Ticket, Arrival) {
-        self.arrivals += 1;
-        let arrival = Arrival(self.arrivals);
+        let arrival = self.arrive();
         let ticket = match self.is_empty() {
-            true => self.settle(arrival, value),
+            true => self.settle(value, arrival),
             false => self.insert(self.last, NONE, arrival, value),
         };
         (ticket, arrival)
@@ -92,7 +91,7 @@ impl<T> Fifo<T> {
     /// Those that come again mostly do so in their order, so the search begins at the last of them.
     pub(crate) fn push_again(&mut self, value: T, arrival: Arrival) -> Ticket {
         if self.is_empty() {
-            return self.settle(arrival, value);
+            return self.settle(value, arrival);
         }
         let (mut previous, mut next) = (NONE, self.first);
         if let Some(last) = self.nodes.get(self.again as usize).filter(|last| last.arrival < arrival) {
@@ -167,9 +166,17 @@ impl<T> Fifo<T> {
         sole.into_iter().chain(found).min_by_key(|(arrival, _)| *arrival).map(|(_, ticket)| ticket)
     }
 
+    /// For an entry that comes now.
+    #[inline]
+    pub(crate) fn arrive(&mut self) -> Arrival {
+        self.arrivals += 1;
+        Arrival(self.arrivals)
+    }
+
     /// Takes in an entry while nobody is here.
     #[inline]
-    fn settle(&mut self, arrival: Arrival, value: T) -> Ticket {
+    pub(crate) fn settle(&mut self, value: T, arrival: Arrival) -> Ticket {
+        debug_assert!(self.is_empty());
         let serial = self.next_serial();
         self.sole = Some(Sole { serial, arrival, value: ManuallyDrop::new(value) });
         Ticket { index: NONE, serial }

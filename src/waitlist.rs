@@ -18,14 +18,23 @@ pub(crate) struct WaitList {
     waiters: RefCell<Fifo<Waiter>>,
 }
 
-/// Who is told.
+/// Who is told: two words, which stay in registers on their way in and out of a list.
 pub(crate) enum Waiter {
     /// A greenlet that is parked on this list.
     Task(Rc<Task>),
     /// A greenlet that waits on several lists; this is the one with that number.
-    Watch(Rc<Watch>, usize),
+    Watch(Box<(Rc<Watch>, usize)>),
     /// Somebody who keeps books, with a number for this list.
-    Listener(Rc<dyn Listener>, u64),
+    Listener(Box<(Rc<dyn Listener>, u64)>),
+}
+
+const _: () = assert!(size_of::<Waiter>() == 2 * size_of::<usize>());
+
+impl From<Rc<Task>> for Waiter {
+    #[inline]
+    fn from(task: Rc<Task>) -> Waiter {
+        Waiter::Task(task)
+    }
 }
 
 /// Is told on the spot of a list that calls, and does not use the call up.
@@ -90,8 +99,19 @@ impl WaitList {
 
     /// Adds a waiter: at the end the first time, later where it stood.
     #[inline(always)]
-    pub(crate) fn enrol(&self, waiter: Waiter, place: &mut Place) -> Ticket {
+    pub(crate) fn enrol(&self, waiter: impl Into<Waiter>, place: &mut Place) -> Ticket {
         let mut waiters = self.waiters.borrow_mut();
+        match waiters.is_empty() {
+            true => {
+                let arrival = *place.0.get_or_insert_with(|| waiters.arrive());
+                waiters.settle(waiter.into(), arrival)
+            }
+            false => Self::enrol_behind(&mut waiters, waiter.into(), place),
+        }
+    }
+
+    #[inline(never)]
+    fn enrol_behind(waiters: &mut Fifo<Waiter>, waiter: Waiter, place: &mut Place) -> Ticket {
         match place.0 {
             Some(arrival) => waiters.push_again(waiter, arrival),
             None => {
@@ -160,12 +180,16 @@ impl WaitList {
                         return Some(true);
                     }
                 }
-                Waiter::Watch(watch, number) => {
+                Waiter::Watch(watch) => {
+                    let (watch, number) = *watch;
                     if watch.call(number, hub) {
                         return Some(false);
                     }
                 }
-                Waiter::Listener(listener, number) => listener.told(number),
+                Waiter::Listener(listener) => {
+                    let (listener, number) = *listener;
+                    listener.told(number);
+                }
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::sys::memory;
 /// Resumptions between two looks at descriptors and timers.
 pub(super) const BATCH: u32 = 64;
 /// Every so many resumptions the clock is read, to cut a batch of long turns short.
-const CLOCK_EVERY: u32 = 8;
+const CLOCK_EVERY: u32 = 16;
 /// A turn that has used up its operations on descriptors counts for so many.
 const LONG_TURN: u32 = 8;
 /// Of so many tasks at a time what they need is fetched ahead: together, so that the page tables are walked for several at once, and few

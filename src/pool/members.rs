@@ -128,7 +128,7 @@ impl Members {
         if handle.is_finished() || self.contains(handle) {
             return drop(TakenSlot(self));
         }
-        let waiter = Waiter::Listener(self.clone(), handle.id());
+        let waiter = Waiter::Listener(Box::new((self.clone(), handle.id())));
         let ticket = handle.joiners().enrol(waiter, &mut Place::default());
         self.table.borrow_mut().insert(handle.id(), Member { handle: handle.clone(), ticket });
     }

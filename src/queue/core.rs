@@ -86,19 +86,16 @@ impl<S: Storage, B: Books> Core<S, B> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub(super) fn put_until(&self, mut item: S::Item, deadline: Deadline) -> Result<(), PutError<S::Item>> {
-        let mut place = Place::default();
+        let (mut place, mut woken) = (Place::default(), Woken::Notified);
         loop {
             item = match self.try_put(item) {
-                Err(PutError::Full(item)) => item,
+                Err(PutError::Full(item)) if woken == Woken::Notified => item,
                 done => return done,
             };
-            let reason = Reason::of("queue (put)", Object::Fill(self.len(), self.capacity));
-            if park::wait_on(&self.putters, &mut place, reason, deadline) != Woken::Notified {
-                return self.try_put(item);
-            }
+            woken = self.wait_for_room(&mut place, deadline);
         }
     }
 
@@ -121,23 +118,20 @@ impl<S: Storage, B: Books> Core<S, B> {
         taken.ok_or(if self.closed.get() { GetError::Closed } else { GetError::Empty })
     }
 
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub(super) fn get_until<R>(
         &self,
         deadline: Deadline,
         attempt: impl Fn(&Self) -> Result<R, GetError>,
     ) -> Result<R, GetError> {
-        let mut place = Place::default();
+        let (mut place, mut woken) = (Place::default(), Woken::Notified);
         loop {
             match attempt(self) {
-                Err(GetError::Empty) => {}
+                Err(GetError::Empty) if woken == Woken::Notified => {}
                 done => return done,
             }
-            let reason = Reason::plain("queue (get)");
-            if park::wait_on(&self.getters, &mut place, reason, deadline) != Woken::Notified {
-                return attempt(self);
-            }
+            woken = self.wait_for_item(&mut place, deadline);
         }
     }
 
@@ -169,6 +163,19 @@ impl<S: Storage, B: Books> Core<S, B> {
 }
 
 impl<S, B: Books> Core<S, B> {
+    #[inline(never)]
+    #[track_caller]
+    fn wait_for_room(&self, place: &mut Place, deadline: Deadline) -> Woken {
+        let reason = Reason::of("queue (put)", Object::Fill(self.len(), self.capacity));
+        park::wait_here(&self.putters, place, reason, deadline)
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn wait_for_item(&self, place: &mut Place, deadline: Deadline) -> Woken {
+        park::wait_here(&self.getters, place, Reason::plain("queue (get)"), deadline)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.count.get()
     }

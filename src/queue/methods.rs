@@ -140,6 +140,7 @@ macro_rules! queue_methods {
             /// spawn({ let queue = queue.clone(); move || (0..3).for_each(|n| queue.put(n).unwrap()) }); // waits for room
             /// assert_eq!([queue.get(), queue.get(), queue.get()], [Ok(0), Ok(1), Ok(2)]);
             /// ```
+            #[inline(always)]
             #[track_caller]
             pub fn put(&self, item: $T) -> Result<(), PutError<$T>> {
                 self.core.put_until(item, Deadline::NEVER)
@@ -207,6 +208,7 @@ macro_rules! queue_methods {
             /// spawn({ let queue = queue.clone(); move || queue.put("here").unwrap() });
             /// assert_eq!(queue.get(), Ok("here"));
             /// ```
+            #[inline(always)]
             #[track_caller]
             pub fn get(&self) -> Result<$T, GetError> {
                 self.core.get_until(Deadline::NEVER, Core::try_get)
@@ -447,6 +449,7 @@ macro_rules! queue_iteration {
         impl<$T $(: $Bound)?> Iterator for Iter<$Queue<$T>> {
             type Item = $T;
 
+            #[inline(always)]
             #[track_caller]
             fn next(&mut self) -> Option<$T> {
                 self.0.get().ok()
