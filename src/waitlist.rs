@@ -138,7 +138,15 @@ impl WaitList {
     }
 
     /// Wakes the greenlet that has been parked here longest and gives it. Those that watch stay as they are.
+    #[inline]
     pub(crate) fn wake_parked(&self) -> Option<Rc<Task>> {
+        match self.is_empty() {
+            true => None,
+            false => self.wake_first_parked(),
+        }
+    }
+
+    fn wake_first_parked(&self) -> Option<Rc<Task>> {
         loop {
             let mut waiters = self.waiters.borrow_mut();
             let ticket = waiters.find(|waiter| matches!(waiter, Waiter::Task(_)))?;

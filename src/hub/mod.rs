@@ -166,6 +166,12 @@ impl Hub {
         self.running.borrow().id
     }
 
+    /// Leaves a number for whoever wakes the running task.
+    #[inline]
+    pub(crate) fn leave_note(&self, note: usize) {
+        self.running.borrow().note.set(note);
+    }
+
     /// Why the running task was woken last.
     #[inline]
     pub(crate) fn wake_of_running(&self) -> Wake {

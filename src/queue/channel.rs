@@ -348,11 +348,11 @@ impl<T> Slot<'_, T> {
         self.inner.slots.borrow_mut()[self.key].take()
     }
 
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     fn wait(&self, list: &WaitList, place: &mut Place, what: &'static str, deadline: Deadline) -> Woken {
-        Hub::current().running().note.set(self.key);
-        park::wait_on(list, place, Reason::plain(what), deadline)
+        Hub::current().leave_note(self.key);
+        park::wait_here(list, place, Reason::plain(what), deadline)
     }
 }
 
