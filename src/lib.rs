@@ -56,6 +56,7 @@ pub mod pool;
 pub mod process;
 pub mod queue;
 mod reactor;
+mod report;
 pub mod server;
 pub mod signal;
 mod stack;

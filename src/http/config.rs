@@ -4,7 +4,7 @@ use super::access::Access;
 use super::deadline::Stopwatch;
 use super::head::Head;
 use super::limits::Limits;
-use crate::server::report;
+use crate::report;
 use std::fmt;
 use std::rc::Rc;
 
@@ -184,7 +184,7 @@ impl Config {
         let line = format!("{line}: {what}");
         match &self.on_error {
             Some(on_error) => on_error(&line),
-            None => report(format_args!("greenloop::http: {line}")),
+            None => report::line(format_args!("greenloop::http: {line}")),
         }
     }
 }
