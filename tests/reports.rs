@@ -104,6 +104,34 @@ fn panics_and_failures_end_nothing_else_where_standard_error_is_broken() {
     server.stop(SHORT);
 }
 
+// WS68: the panic hook says what and where, the report says for whom.
+#[test]
+fn a_panic_of_a_handler_is_reported_once_with_the_request_line_behind_what_the_hook_says() {
+    const NAME: &str =
+        "a_panic_of_a_handler_is_reported_once_with_the_request_line_behind_what_the_hook_says";
+    if !is_child(NAME) {
+        let text = run_again(NAME, false);
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("no tea left")).collect();
+        let report = "greenloop::http: GET /tea?kind=mint HTTP/1.1: the handler panicked: no tea left";
+        assert_eq!(lines, ["no tea left", report], "{text}");
+        let place = text.lines().position(|line| line.contains(" panicked at tests/reports.rs:")).unwrap();
+        let last = text.lines().position(|line| line == report).unwrap();
+        assert!(place < last && text.matches("panicked at").count() == 1, "{text}");
+        run_again(NAME, true);
+        return;
+    }
+    let app = |request: &mut Request<'_>| match request.path() {
+        "/tea" => panic!("no tea left"),
+        _ => "good",
+    };
+    let server = http::Server::bind("127.0.0.1:0").unwrap().start(app).unwrap();
+    for (path, status) in [("/tea?kind=mint", "500"), ("/good", "200")] {
+        let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        assert!(ask(&client, path).starts_with(&format!("HTTP/1.1 {status} ")));
+    }
+    server.stop(SHORT);
+}
+
 #[test]
 fn a_report_calls_no_panic_hook() {
     const NAME: &str = "a_report_calls_no_panic_hook";
