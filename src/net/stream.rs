@@ -81,7 +81,7 @@ impl TcpStream {
         Self::connected(addr.to_socket_addrs()?, None, Deadline::NEVER)
     }
 
-    /// [`connect`](Self::connect), waiting at most for `timeout`: for the lookup of the name and for all addresses together.
+    /// [`connect`](Self::connect), waiting at most for [`timeout`](crate#time-limits): for the lookup of the name and for all addresses together.
     ///
     /// **Switches**: yes.
     ///

@@ -145,7 +145,7 @@ macro_rules! queue_methods {
                 self.core.put_until(item, Deadline::NEVER)
             }
 
-            /// Adds an item, waiting for room at most for `timeout`.
+            /// Adds an item, waiting for room at most for [`timeout`](crate#time-limits).
             ///
             /// **Switches**: if the queue is full.
             ///
@@ -153,6 +153,10 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`PutError::Full`] if there was no room in time, [`PutError::Closed`] if the queue is closed.
+            ///
+            /// # Panics
+            /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+            /// that could ever make room.
             ///
             /// # Examples
             /// ```
@@ -212,7 +216,7 @@ macro_rules! queue_methods {
                 self.core.get_until(Deadline::NEVER, Core::try_get)
             }
 
-            #[doc = concat!("Takes the ", $first, " item, waiting for one at most for `timeout`.")]
+            #[doc = concat!("Takes the ", $first, " item, waiting for one at most for [`timeout`](crate#time-limits).")]
             ///
             /// **Switches**: if the queue is empty.
             ///
@@ -220,6 +224,10 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the queue is closed and empty.
+            ///
+            /// # Panics
+            /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+            /// that could ever put an item.
             ///
             /// # Examples
             /// ```
@@ -280,7 +288,7 @@ macro_rules! queue_methods {
                 self.core.get_until(Deadline::NEVER, Core::try_peek)
             }
 
-            /// [`peek`](Self::peek), waiting at most for `timeout`.
+            /// [`peek`](Self::peek), waiting at most for [`timeout`](crate#time-limits).
             ///
             /// **Switches**: if the queue is empty.
             ///
@@ -288,6 +296,10 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the queue is closed and empty.
+            ///
+            /// # Panics
+            /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+            /// that could ever put an item.
             ///
             /// # Examples
             /// ```
