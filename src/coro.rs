@@ -37,6 +37,7 @@ use std::rc::Rc;
 
 use corosensei::{CoroutineResult, stack::StackPointer};
 
+use crate::report;
 use crate::stack::Stack;
 use crate::sys::memory;
 use crate::sys::overflow::{self, Occupant};
@@ -222,7 +223,9 @@ struct AbortOnUnwind;
 impl Drop for AbortOnUnwind {
     #[cold]
     fn drop(&mut self) {
-        eprintln!("greenloop: a panic has escaped from the root of a greenlet; this is a bug in greenloop");
+        report::line(format_args!(
+            "greenloop: a panic has escaped from the root of a greenlet; this is a bug in greenloop"
+        ));
         process::abort();
     }
 }

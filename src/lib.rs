@@ -18,6 +18,16 @@
 //! panic and say so; beside each stands one that can be used. Every call that may switch says what it does instead of waiting,
 //! after the words **While unwinding**.
 //!
+//! # Time limits
+//!
+//! A call whose name ends in `_timeout` waits as its sibling does, but not longer than it is told. A limit of zero takes what is there
+//! already, and gives up after a turn of the loop at most. A limit beyond 584 years, such as [`Duration::MAX`](std::time::Duration::MAX),
+//! is none: on a thread's root the call panics with [`LoopExit`] then, as its sibling does, if nothing is left that could ever end the
+//! wait. Limits that stay set, such as those of sockets and servers, follow the same rule, with `None` for no limit; where zero is refused
+//! this is said there.
+//!
+//! A limit bounds its own call, and gives an error or a neutral value when it runs out. [`timeout()`] bounds any code, by unwinding it.
+//!
 //! # The end of a thread
 //!
 //! Greenlets that live when their thread ends vanish: no code of theirs runs any more, no destructor either. The destructor of
@@ -56,6 +66,7 @@ pub mod pool;
 pub mod process;
 pub mod queue;
 mod reactor;
+mod report;
 pub mod server;
 pub mod signal;
 mod stack;

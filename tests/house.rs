@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers from the bottom. A module may use those of its own group and of the groups before it.
 const LAYERS: [&[&str]; 15] = [
-    &["sys", "error", "unwind", "fifo"],
+    &["sys", "error", "unwind", "report", "fifo"],
     &["stack"],
     &["coro"],
     &["hub", "reactor", "waitlist"],

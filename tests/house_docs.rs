@@ -135,6 +135,38 @@ fn an_item_that_switches_and_does_not_say_more_is_found() {
     );
 }
 
+const LIMITS: &str = "](crate#time-limits)";
+
+/// Does the item wait with a limit, and not say what limits mean?
+fn hides_its_limit(docs: &str, item: &str) -> bool {
+    let name = item.strip_prefix("pub fn ").and_then(|rest| words(rest).next()).unwrap_or_default();
+    let waits = name.contains("_timeout")
+        && docs.split_once(SWITCHES).is_some_and(|(_, answer)| !answer.starts_with("no."));
+    waits && !docs.contains(LIMITS)
+}
+
+#[test]
+fn what_waits_with_a_limit_says_where_it_is_told_what_limits_mean() {
+    let mut files = Vec::new();
+    texts(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let (mut silent, mut limited) = (Vec::new(), 0);
+    for (path, text) in files {
+        for (docs, item) in documented(&text) {
+            limited += usize::from(docs.contains(LIMITS));
+            if hides_its_limit(&docs, &item) {
+                silent.push(format!("{path}: `{item}` has no link to `crate#time-limits`"));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+    assert!(limited > 40, "only {limited} items were found that have a limit");
+    assert!(hides_its_limit(
+        "Waits at most for `timeout`. **Switches**: yes.\n",
+        "pub fn wait_timeout(&self) {"
+    ));
+    assert!(!hides_its_limit("The limit. **Switches**: no.\n", "pub fn read_timeout(&self) {"));
+}
+
 /// Whose public items have an example each, in `src`: all that has any.
 const SHOWN_PLACES: [&str; 23] = [
     "error.rs",

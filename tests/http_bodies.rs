@@ -354,6 +354,7 @@ mod writers {
         };
         let outcome = talk(GET, &app);
         assert!(!outcome.response().is_whole && outcome.result.is_ok());
+        assert_eq!(outcome.reports, ["GET / HTTP/1.1: the handler panicked: the writer"]);
     }
 }
 

@@ -829,7 +829,33 @@ mod failures {
             talk(get("/").repeat(2), &|_: &mut Request<'_>| -> &'static str { panic!("expected by a test") });
         assert_eq!((outcome.response().status, outcome.response().closes()), (500, true));
         assert_eq!(outcome.response().text(), "500 Internal Server Error\n");
-        assert!(outcome.reports.is_empty(), "the panic hook has reported it");
+        assert_eq!(outcome.reports, ["GET / HTTP/1.1: the handler panicked: expected by a test"]);
+    }
+
+    #[test]
+    fn a_report_is_one_line_whatever_is_in_it() {
+        let text = "a\r\nGET / HTTP/1.1: forged\x1b[2J\u{85}\u{e4}\"\\";
+        let app = move |request: &mut Request<'_>| -> http::Result<&'static str> {
+            if request.path() == "/panic" { panic!("{text}") } else { Err(text.into()) }
+        };
+        let line = "a\\r\\nGET / HTTP/1.1: forged\\u{1b}[2J\\u{85}\u{e4}\"\\";
+        assert_eq!(talk(get("/error?a"), &app).reports, [format!("GET /error?a HTTP/1.1: {line}")]);
+        let report = format!("GET /panic HTTP/1.1: the handler panicked: {line}");
+        assert_eq!(talk(get("/panic"), &app).reports, [report]);
+    }
+
+    #[test]
+    fn a_panic_with_a_value_is_reported_and_the_value_may_panic_as_well() {
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                panic!("expected by a test");
+            }
+        }
+        let app = |_: &mut Request<'_>| -> &'static str { std::panic::panic_any(Bad) };
+        let outcome = talk(get("/"), &app);
+        assert_eq!(outcome.statuses(), [500]);
+        assert_eq!(outcome.reports, ["GET / HTTP/1.1: the handler panicked: a value that is not text"]);
     }
 
     #[test]
@@ -852,15 +878,22 @@ mod failures {
                 ["a", "b"].into_iter().inspect(|piece| assert_eq!(*piece, "a", "expected by a test")),
             )
         };
-        let response = talk(get("/").repeat(2), &app).response();
+        let outcome = talk(get("/").repeat(2), &app);
+        let response = outcome.response();
         assert_eq!((response.chunks.unwrap(), response.is_whole), (vec![b"a".to_vec()], false));
+        let [report] = &outcome.reports[..] else { panic!("{:?}", outcome.reports) };
+        assert!(
+            report.starts_with("GET / HTTP/1.1: the handler panicked: ") && !report.contains('\n'),
+            "{report}"
+        );
     }
 
     #[test]
     fn a_stream_that_panics_before_its_first_piece_is_answered_with_500() {
         let app =
             |_: &mut Request<'_>| Body::stream((0..1).map(|_| -> &str { panic!("expected by a test") }));
-        assert_eq!(talk(get("/").repeat(2), &app).statuses(), [500]);
+        let outcome = talk(get("/").repeat(2), &app);
+        assert_eq!((outcome.statuses(), outcome.reports.len()), (vec![500], 1));
     }
 
     #[test]

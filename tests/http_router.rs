@@ -280,6 +280,7 @@ mod test_client {
         assert_eq!((stream.text(), stream.is_whole()), ("abc", true));
         let cut = client.get("/cut").send();
         assert_eq!((cut.text(), cut.is_whole()), ("xx", false));
+        assert_eq!(client.reports(), ["GET /cut HTTP/1.1: the handler panicked: expected"]);
         assert_eq!(client.get("/empty").send().status(), 204);
         assert_eq!(client.get("/two").send().headers().get_all("set-cookie").iter().count(), 2);
         assert_eq!(client.get("/host").send().text(), "localhost");

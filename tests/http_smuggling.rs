@@ -80,7 +80,8 @@ const LINES: &[(&str, Verdict)] = &[
     ("GET / ICY/1.1\r\n", No(400)),
     ("GET / HTTP %\r\n", No(400)), // WS56
     ("GET / HTTP/0.9\r\n", No(505)),
-    ("GET / HTTP/1.2\r\n", No(505)),
+    ("GET / HTTP/1.2\r\n", No(505)), // the rationale says why it is not taken for 1.1
+    ("GET / HTTP/1.9\r\n", No(505)),
     ("GET / HTTP/2.0\r\n", No(505)),
     ("GET / HTTP/2\r\n", No(505)),
     ("PRI * HTTP/2.0\r\n", No(505)),

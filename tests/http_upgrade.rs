@@ -376,11 +376,16 @@ fn the_connection_ends_with_the_function_whoever_holds_the_stream() {
 
 #[test]
 fn a_panic_ends_the_connection_and_not_the_server() {
+    let reports: Rc<RefCell<Vec<String>>> = Rc::default();
+    let seen = reports.clone();
     let app = |request: &mut Request<'_>| match request.path() {
         "/" => Response::upgrade("raw", |_| -> () { panic!("as the test wants it") }),
         _ => "alive".into_response(),
     };
-    let (server, mut client) = start(app);
+    let server =
+        Server::bind("127.0.0.1:0").unwrap().on_error(move |line| seen.borrow_mut().push(line.to_string()));
+    let server = server.start(app).unwrap();
+    let mut client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
     client.write_all(ASK).unwrap();
     head(&mut client);
     assert_eq!(client.read(&mut [0; 10]).unwrap_or(0), 0);
@@ -390,6 +395,7 @@ fn a_panic_ends_the_connection_and_not_the_server() {
     client.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("alive"));
     server.stop(Duration::ZERO);
+    assert_eq!(*reports.borrow(), ["GET / HTTP/1.1: the handler panicked: as the test wants it"]);
 }
 
 #[test]

@@ -113,11 +113,15 @@ impl<T> AsyncResult<T> {
         self.wait_until(None);
     }
 
-    /// Waits until the value has arrived, at most for `timeout`, and says whether it has.
+    /// Waits until the value has arrived, at most for [`timeout`](crate#time-limits), and says whether it has.
     ///
     /// **Switches**: unless it has.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever set it.
     ///
     /// # Examples
     /// ```
@@ -192,7 +196,7 @@ impl<T: Clone> AsyncResult<T> {
         }
     }
 
-    /// Waits for the value, at most for `timeout`.
+    /// Waits for the value, at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: unless the value has arrived.
     ///
@@ -200,6 +204,10 @@ impl<T: Clone> AsyncResult<T> {
     ///
     /// # Errors
     /// [`Elapsed`] if it has not arrived in time, or at once while unwinding.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever set it.
     ///
     /// # Examples
     /// ```

@@ -135,11 +135,15 @@ impl Event {
         self.wait_until(None);
     }
 
-    /// Waits until the flag is set, at most for `timeout`. True if it was set meanwhile, even if it is cleared again.
+    /// Waits until the flag is set, at most for [`timeout`](crate#time-limits). True if it was set meanwhile, even if it is cleared again.
     ///
     /// **Switches**: as [`wait`](Self::wait).
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever set it.
     ///
     /// # Examples
     /// ```

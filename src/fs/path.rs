@@ -130,8 +130,19 @@ pub fn exists(path: impl AsRef<Path>) -> io::Result<bool> {
 ///
 /// # Examples
 /// ```
-/// use greenloop::fs;
-/// assert!(fs::read("/dev/null")?.is_empty());
+/// use greenloop::{fs, join_all, spawn};
+/// # let folder = std::env::temp_dir().join(format!("greenloop-read-{}", std::process::id()));
+/// # fs::create_dir_all(&folder)?;
+/// # fs::write(folder.join("tea.png"), b"\x89PNG\r\n")?;
+/// # fs::write(folder.join("notes.txt"), "mint")?;
+///
+/// // Which are pictures? All are read at the same time, and others run meanwhile.
+/// let paths = ["tea.png", "notes.txt", "gone"].map(|name| folder.join(name));
+/// let read = join_all(paths.map(|path| spawn(move || fs::read(path)))).into_iter().map(Result::unwrap);
+/// let pictures: Vec<_> = read.map(|content| content.map(|bytes| bytes.starts_with(b"\x89PNG"))).collect();
+/// assert!(matches!(pictures[..], [Ok(true), Ok(false), Err(_)]));
+/// assert!(pictures[2].as_ref().unwrap_err().to_string().contains("gone"));
+/// # fs::remove_dir_all(&folder)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]
@@ -153,7 +164,12 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 /// # Examples
 /// ```
 /// use greenloop::fs;
-/// assert_eq!(fs::read_to_string("/dev/null")?, "");
+/// # let path = std::env::temp_dir().join(format!("greenloop-read-to-string-{}", std::process::id()));
+///
+/// fs::write(&path, "kind = mint\nwater = 80\n")?;
+/// let text = fs::read_to_string(&path)?;
+/// assert_eq!(text.lines().find_map(|line| line.strip_prefix("kind = ")), Some("mint"));
+/// # fs::remove_file(&path)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]
@@ -174,7 +190,13 @@ pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 ///
 /// # Examples
 /// ```
-/// greenloop::fs::write("/dev/null", "nothing")?;
+/// use greenloop::fs;
+/// # let path = std::env::temp_dir().join(format!("greenloop-write-{}", std::process::id()));
+///
+/// fs::write(&path, "a longer text")?;
+/// fs::write(&path, "tea")?; // what was there is gone
+/// assert_eq!(fs::read(&path)?, b"tea");
+/// # fs::remove_file(&path)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]

@@ -132,11 +132,15 @@ impl Handle {
         self.wait_until(Deadline::NEVER);
     }
 
-    /// Waits until it has ended, at most for `timeout`, and says whether it has.
+    /// Waits until it has ended, at most for [`timeout`](crate#time-limits), and says whether it has.
     ///
     /// **Switches**: yes, unless it has already ended.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever end it.
     ///
     /// # Examples
     /// ```
@@ -237,7 +241,7 @@ impl Handle {
         }
     }
 
-    /// Ends the greenlet and waits until it is dead, at most for `timeout`; says whether it is.
+    /// Ends the greenlet and waits until it is dead, at most for [`timeout`](crate#time-limits); says whether it is.
     ///
     /// **Switches**: yes, unless it has already ended.
     ///
@@ -245,6 +249,8 @@ impl Handle {
     ///
     /// # Panics
     /// If the target is the root of the thread, which is not a greenlet.
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever end it.
     ///
     /// # Examples
     /// ```

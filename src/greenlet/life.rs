@@ -14,6 +14,7 @@ use super::join::Slot;
 use super::link;
 use crate::error::JoinError;
 use crate::hub::{Extras, Hub, Links, Outcome, State, Task};
+use crate::report;
 use crate::unwind;
 
 /// What a greenlet does, on its own stack. Nothing unwinds out of here.
@@ -95,7 +96,7 @@ fn prepare_links(task: &Rc<Task>, links: &Links, outcome: Outcome) {
             false => None,
         };
         if let Some(error) = &failed {
-            quietly(|| eprintln!("greenloop: a link of greenlet {task} cannot run: {error}"));
+            report::line(format_args!("greenloop: a link of greenlet {task} cannot run: {error}"));
         }
         if !wanted || failed.is_some() {
             quietly(|| drop(links.take(number)));

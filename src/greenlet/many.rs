@@ -90,7 +90,7 @@ pub fn wait_all() {
     park::park_until_nothing_left(Deadline::NEVER);
 }
 
-/// [`wait_all`], at most for `timeout`: true if nothing is left to run, false if the time ran out first.
+/// [`wait_all`], at most for [`timeout`](crate#time-limits): true if nothing is left to run, false if the time ran out first.
 ///
 /// **Switches**: yes.
 ///

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::deadline::Stopwatch;
 use super::head::Head;
 use super::limits::Limits;
-use crate::server::report;
+use crate::report;
 use std::fmt;
 use std::rc::Rc;
 
@@ -95,6 +95,10 @@ impl Config {
     /// Has failures of the handler reported to `report` in place of the standard error stream: one line each,
     /// with the request line first. Mistakes of clients, and clients that go away, are not failures.
     ///
+    /// A panic is a failure: `GET /tea HTTP/1.1: the handler panicked: no tea left`. Where it was is said by the panic hook, which has been
+    /// called before, and does not know the request; on standard error the two stand one behind the other. Characters that would end the
+    /// line, or speak to a terminal, are escaped.
+    ///
     /// ```
     /// use greenloop::http::{Config, Request, Response, StatusCode, serve_connection};
     /// use std::{cell::RefCell, rc::Rc};
@@ -181,12 +185,26 @@ impl Config {
     }
 
     pub(crate) fn report_line(&self, line: &str, what: &str) {
-        let line = format!("{line}: {what}");
+        let line = format!("{line}: {}", one_line(what));
         match &self.on_error {
             Some(on_error) => on_error(&line),
-            None => report(format_args!("greenloop::http: {line}")),
+            None => report::line(format_args!("greenloop::http: {line}")),
         }
     }
+}
+
+/// The text without characters that would end a line, or speak to a terminal.
+#[cold]
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 impl fmt::Debug for Config {

@@ -19,7 +19,7 @@
 use super::access::{Access, Tally};
 use super::config::Config;
 use super::deadline::Deadline;
-use super::deliver::{Delivering, Sent, rethrow_if_private};
+use super::deliver::{Delivering, Sent, what_panicked};
 use super::desk::Desk;
 use super::encode::{self, Reply};
 use super::error::{HttpError, is_timeout};
@@ -50,7 +50,7 @@ use std::time::Duration;
 /// it has sent cannot be read.
 ///
 /// # Panics
-/// It does not pass on panics of the handler. A kill or an expiry that ends the greenlet goes through it; a client that has heard
+/// It does not pass on panics of the handler, but reports them. A kill or an expiry that ends the greenlet goes through it; a client that has heard
 /// nothing yet is told with a 500, if that can be said without waiting.
 ///
 /// ```
@@ -149,7 +149,7 @@ impl HandOver {
         match outcome {
             Ok(Err(error)) if !error.is_peer_gone() => config.report_line(&line, &error.to_string()),
             Ok(_) => {}
-            Err(payload) => rethrow_if_private(payload),
+            Err(payload) => config.report_line(&line, &what_panicked(payload)),
         }
     }
 }
@@ -339,7 +339,7 @@ impl Connection<'_> {
                 Delivering { io: request.body().io(), head, config, reply }.send_farewell();
                 resume_unwind(payload)
             }
-            Err(payload) => response.insert(after_panic(payload)),
+            Err(payload) => response.insert(after_panic(payload, head, config)),
         };
         if response.take_over.is_some() {
             response.check_against(&request);
@@ -398,8 +398,8 @@ pub(super) fn turn_away<T: Transport + 'static>(transport: T, config: &Config) -
 
 /// The answer where a handler has panicked.
 #[cold]
-fn after_panic(payload: Payload) -> Response {
-    rethrow_if_private(payload);
+fn after_panic(payload: Payload, head: &Head, config: &Config) -> Response {
+    config.report(head, &what_panicked(payload));
     unreported_failure()
 }
 

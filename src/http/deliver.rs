@@ -28,8 +28,6 @@ pub(crate) enum Sent {
 enum Ended {
     Stop(Stop),
     TooShort(u64),
-    /// It has been reported by the panic hook.
-    Panicked,
 }
 
 pub(crate) struct Delivering<'a> {
@@ -122,8 +120,7 @@ impl Delivering<'_> {
                 if !has_begun && unwind::is_private(&payload) {
                     self.send_farewell();
                 }
-                rethrow_if_private(payload);
-                Ended::Panicked
+                Ended::Stop(Stop::Source(what_panicked(payload)))
             }
         };
         match ended {
@@ -137,7 +134,6 @@ impl Delivering<'_> {
                     format!("the body of the response is {missing} bytes shorter than its Content-Length");
                 self.config.report(self.head, &text)
             }
-            Ended::Panicked => {}
         }
         if has_begun { Ok(Sent::Cut) } else { self.send_failure() }
     }
@@ -236,11 +232,14 @@ impl Sink for StreamWriter<'_, '_> {
     }
 }
 
-/// Lets a kill or an expiry go on; any other panic has been reported by the panic hook and ends here.
-pub(crate) fn rethrow_if_private(payload: Payload) {
+/// Lets a kill or an expiry go on. Any other panic ends here: what to report of it, behind what the panic hook has said.
+#[cold]
+pub(crate) fn what_panicked(payload: Payload) -> String {
     if unwind::is_private(&payload) {
         resume_unwind(payload);
     }
+    let text = format!("the handler panicked: {}", unwind::panic_text(&payload));
     // The payload is the handler's: its destructor may panic as well.
     let _ = unwind::catch(|| drop(payload));
+    text
 }

@@ -280,7 +280,8 @@ bodies! {
 pub trait Handler {
     /// Answers one request.
     ///
-    /// A panic is answered with 500 if nothing was sent yet, and closes the connection.
+    /// A panic is reported (see [`Config::on_error`](super::Config::on_error)), answered with 500 if nothing was sent yet, and closes the
+    /// connection.
     fn handle(&self, request: &mut Request<'_>) -> Response;
 }
 

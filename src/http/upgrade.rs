@@ -72,7 +72,7 @@ impl Response {
     ///
     /// It runs in the greenlet of the connection, without time limits (see [`Upgraded::set_read_timeout`]), and what it does may park.
     /// When it returns the connection is closed, whoever else holds the stream. The server's `stop` gives it the grace period, then kills
-    /// it. A panic ends the connection; an error is reported.
+    /// it. A panic ends the connection; it is reported, and so is an error.
     ///
     /// A client that has not asked for `protocol` (`Connection: upgrade` and `Upgrade: protocol`, in HTTP/1.1) is answered with 426.
     ///

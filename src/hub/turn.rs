@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::{Alarm, Effect, Hub, IO_BUDGET, State, Task, Wake};
 use crate::coro::{Coroutine, Label, Step};
+use crate::report;
 use crate::stack::DEFAULT_STACK_SIZE;
 use crate::sys::memory;
 
@@ -110,7 +111,7 @@ impl Hub {
         let stack = match self.stacks.take(DEFAULT_STACK_SIZE) {
             Ok(stack) => stack,
             Err(error) => {
-                eprintln!("greenloop: greenlet {task} has to wait for a stack: {error}");
+                report::line(format_args!("greenloop: greenlet {task} has to wait for a stack: {error}"));
                 task.state.set(State::Parked);
                 let later = self.now().saturating_add(STACK_RETRY_NANOS);
                 self.arm(later, task.clone(), Effect::Retry);

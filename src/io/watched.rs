@@ -190,7 +190,7 @@ impl<T: AsFd> Watched<T> {
         self.ready(Direction::Read, None)
     }
 
-    /// [`readable`](Self::readable), at most for `timeout`.
+    /// [`readable`](Self::readable), at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: unless it is so.
     ///
@@ -237,7 +237,7 @@ impl<T: AsFd> Watched<T> {
         self.ready(Direction::Write, None)
     }
 
-    /// [`writable`](Self::writable), at most for `timeout`.
+    /// [`writable`](Self::writable), at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: unless it is so.
     ///

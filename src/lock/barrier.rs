@@ -192,7 +192,7 @@ impl Barrier {
         self.wait_until(None)
     }
 
-    /// Waits until all have come, at most for `timeout`; when the time runs out the barrier breaks.
+    /// Waits until all have come, at most for [`timeout`](crate#time-limits); when the time runs out the barrier breaks.
     ///
     /// **Switches**: as [`wait`](Self::wait).
     ///

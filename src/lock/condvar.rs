@@ -153,11 +153,15 @@ impl Condvar {
         guard
     }
 
-    /// Waits as [`wait`](Self::wait) does, for a notification at most for `timeout`, then for the lock.
+    /// Waits as [`wait`](Self::wait) does, for a notification at most for [`timeout`](crate#time-limits), then for the lock.
     ///
     /// **Switches**: yes.
     ///
     /// **While unwinding** it returns at once, as if the time had run out.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever notify it.
     ///
     /// # Examples
     /// ```
@@ -179,12 +183,16 @@ impl Condvar {
         (guard, WaitTimeoutResult(woken != Woken::Notified))
     }
 
-    /// Waits as [`wait_while`](Self::wait_while) does, at most for `timeout`. The result says that the time ran out if
+    /// Waits as [`wait_while`](Self::wait_while) does, at most for [`timeout`](crate#time-limits). The result says that the time ran out if
     /// `condition` still says true.
     ///
     /// **Switches**: if it waits.
     ///
     /// **While unwinding** it returns at once, as if the time had run out.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever notify it.
     ///
     /// # Examples
     /// ```

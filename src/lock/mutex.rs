@@ -125,7 +125,7 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.try_acquire().then(|| self.guard())
     }
 
-    /// Locks it, waiting at most for `timeout`; `None` if the time ran out.
+    /// Locks it, waiting at most for [`timeout`](crate#time-limits); `None` if the time ran out.
     ///
     /// **Switches**: as [`lock`](Self::lock).
     ///

@@ -115,7 +115,7 @@ impl<T: ?Sized> ReentrantMutex<T> {
         (self.is_held_by_current() || self.raw.try_acquire()).then(|| self.guard())
     }
 
-    /// Locks it, waiting at most for `timeout`; `None` if the time ran out.
+    /// Locks it, waiting at most for [`timeout`](crate#time-limits); `None` if the time ran out.
     ///
     /// **Switches**: as [`lock`](Self::lock).
     ///

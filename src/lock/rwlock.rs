@@ -111,7 +111,7 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.try_enter(Role::Reader).then(|| self.read_guard())
     }
 
-    /// Lets this greenlet read, waiting at most for `timeout`; `None` if the time ran out.
+    /// Lets this greenlet read, waiting at most for [`timeout`](crate#time-limits); `None` if the time ran out.
     ///
     /// **Switches**: as [`read`](Self::read).
     ///
@@ -177,7 +177,7 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.try_enter(Role::Writer).then(|| self.write_guard())
     }
 
-    /// Lets this greenlet write, waiting at most for `timeout`; `None` if the time ran out.
+    /// Lets this greenlet write, waiting at most for [`timeout`](crate#time-limits); `None` if the time ran out.
     ///
     /// **Switches**: as [`write`](Self::write).
     ///

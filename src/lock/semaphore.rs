@@ -103,11 +103,15 @@ impl Semaphore {
         self.try_acquire() || self.acquire_until(Deadline::NEVER, ACQUIRE)
     }
 
-    /// Takes a permit, waiting for one at most for `timeout`; says whether it got one.
+    /// Takes a permit, waiting for one at most for [`timeout`](crate#time-limits); says whether it got one.
     ///
     /// **Switches**: if there is no permit.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever release one.
     ///
     /// # Examples
     /// ```
@@ -161,11 +165,15 @@ impl Semaphore {
         self.acquire().then(|| self.permit())
     }
 
-    /// Takes a permit, waiting for one at most for `timeout`; dropping it gives it back. `None` if the time ran out.
+    /// Takes a permit, waiting for one at most for [`timeout`](crate#time-limits); dropping it gives it back. `None` if the time ran out.
     ///
     /// **Switches**: if there is no permit.
     ///
     /// **While unwinding** it returns `None` at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever release one.
     ///
     /// # Examples
     /// ```

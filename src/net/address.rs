@@ -78,7 +78,7 @@ pub fn lookup_host(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(resolve(host, 0, None)?.iter().map(SocketAddr::ip).collect())
 }
 
-/// [`lookup_host`], waiting at most for `limit`. The lookup itself cannot be stopped: its thread goes on with it.
+/// [`lookup_host`], waiting at most for [`limit`](crate#time-limits). The lookup itself cannot be stopped: its thread goes on with it.
 ///
 /// **Switches**: yes, unless `host` is an address.
 ///

@@ -81,7 +81,7 @@ impl TcpStream {
         Self::connected(addr.to_socket_addrs()?, None, Deadline::NEVER)
     }
 
-    /// [`connect`](Self::connect), waiting at most for `timeout`: for the lookup of the name and for all addresses together.
+    /// [`connect`](Self::connect), waiting at most for [`timeout`](crate#time-limits): for the lookup of the name and for all addresses together.
     ///
     /// **Switches**: yes.
     ///
@@ -93,8 +93,17 @@ impl TcpStream {
     /// use greenloop::net::{TcpListener, TcpStream};
     /// use std::time::Duration;
     ///
+    /// /// The first that answers soon.
+    /// fn connect_to_any(mirrors: &[String]) -> Option<TcpStream> {
+    ///     let soon = Duration::from_secs(2);
+    ///     mirrors.iter().find_map(|mirror| TcpStream::connect_timeout(mirror.as_str(), soon).ok())
+    /// }
+    ///
     /// let listener = TcpListener::bind("127.0.0.1:0")?;
-    /// let stream = TcpStream::connect_timeout(&listener.local_addr()?, Duration::from_secs(5))?;
+    /// let gone = TcpListener::bind("127.0.0.1:0")?.local_addr()?; // nobody listens there any more
+    /// let port = listener.local_addr()?.port();
+    /// let stream = connect_to_any(&[gone.to_string(), format!("localhost:{port}")]).expect("one answers");
+    /// assert_eq!(stream.peer_addr()?.port(), port);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]

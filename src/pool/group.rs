@@ -355,11 +355,15 @@ impl Group {
         self.members.wait_until_empty(Deadline::NEVER);
     }
 
-    /// [`join`](Self::join), at most for `timeout`; says whether the group became empty.
+    /// [`join`](Self::join), at most for [`timeout`](crate#time-limits); says whether the group became empty.
     ///
     /// **Switches**: unless the group is empty.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever empty it.
     ///
     /// # Examples
     /// ```
@@ -434,11 +438,15 @@ impl Group {
         self.kill_until(Deadline::NEVER);
     }
 
-    /// [`kill`](Self::kill), waiting at most for `timeout`; says whether all are dead.
+    /// [`kill`](Self::kill), waiting at most for [`timeout`](crate#time-limits); says whether all are dead.
     ///
     /// **Switches**: unless the group is empty.
     ///
     /// **While unwinding** it asks for their ends and returns `false` at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever empty it.
     ///
     /// # Examples
     /// ```

@@ -150,7 +150,7 @@ impl Pool {
         self.spawn_within(f, Patience::None)
     }
 
-    /// [`spawn`](Group::spawn), waiting for a slot at most for `timeout`.
+    /// [`spawn`](Group::spawn), waiting for a slot at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: if the pool is full.
     ///
@@ -161,6 +161,8 @@ impl Pool {
     ///
     /// # Panics
     /// If no stack can be had.
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever free a slot.
     ///
     /// # Examples
     /// ```
@@ -222,7 +224,7 @@ impl Pool {
         }
     }
 
-    /// [`add`](Group::add), waiting for a slot at most for `timeout`.
+    /// [`add`](Group::add), waiting for a slot at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: if the pool is full.
     ///
@@ -233,6 +235,8 @@ impl Pool {
     ///
     /// # Panics
     /// If it is the root of the thread.
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever free a slot.
     ///
     /// # Examples
     /// ```

@@ -196,7 +196,7 @@ impl Child {
         self.process.wait(Deadline::NEVER)?.ok_or_else(cut_short)
     }
 
-    /// [`wait`](Self::wait), at most for `timeout`; `None` if it still runs. Its input stays open.
+    /// [`wait`](Self::wait), at most for [`timeout`](crate#time-limits); `None` if it still runs. Its input stays open.
     ///
     /// **Switches**: unless it has ended.
     ///
@@ -274,7 +274,7 @@ impl Child {
         Ok(self.process.wait(deadline)?.map(|status| self.gathered.take(status)))
     }
 
-    /// [`communicate`](Self::communicate), at most for `timeout`. If the time is up, the child runs on, the error has a copy of what
+    /// [`communicate`](Self::communicate), at most for [`timeout`](crate#time-limits). If the time is up, the child runs on, the error has a copy of what
     /// was read, and another call, with the same input, goes on where this one was: nothing is lost.
     ///
     /// **Switches**: yes.

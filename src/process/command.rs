@@ -335,7 +335,7 @@ impl Command {
         self.spawn_captured()?.communicate(&[])
     }
 
-    /// [`output`](Self::output), at most for `timeout`. If the time is up the process is killed, and the error has what it has written
+    /// [`output`](Self::output), at most for [`timeout`](crate#time-limits). If the time is up the process is killed, and the error has what it has written
     /// until then. Processes that it has started itself, and that may hold the pipes open, are not waited for.
     ///
     /// **Switches**: yes.

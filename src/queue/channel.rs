@@ -146,7 +146,7 @@ impl<T> Channel<T> {
         self.put_until(item, Deadline::NEVER)
     }
 
-    /// Gives an item to a getter, waiting at most for `timeout` until one has taken it.
+    /// Gives an item to a getter, waiting at most for [`timeout`](crate#time-limits) until one has taken it.
     ///
     /// **Switches**: yes, unless the channel is closed.
     ///
@@ -154,6 +154,10 @@ impl<T> Channel<T> {
     ///
     /// # Errors
     /// [`PutError::Full`] if none took it in time, [`PutError::Closed`] if the channel is closed.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever take it.
     ///
     /// # Examples
     /// ```
@@ -245,7 +249,7 @@ impl<T> Channel<T> {
         self.get_until(Deadline::NEVER)
     }
 
-    /// Takes an item from the putter that has waited longest, waiting for one at most for `timeout`.
+    /// Takes an item from the putter that has waited longest, waiting for one at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: if none waits.
     ///
@@ -253,6 +257,10 @@ impl<T> Channel<T> {
     ///
     /// # Errors
     /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the channel is closed.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever put an item.
     ///
     /// # Examples
     /// ```

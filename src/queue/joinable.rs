@@ -140,11 +140,15 @@ impl<T> JoinableQueue<T> {
         self.join_until(None);
     }
 
-    /// [`join`](Self::join), at most for `timeout`; says whether all were done.
+    /// [`join`](Self::join), at most for [`timeout`](crate#time-limits); says whether all were done.
     ///
     /// **Switches**: unless none is unfinished.
     ///
     /// **While unwinding** it returns `false` at once.
+    ///
+    /// # Panics
+    /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+    /// that could ever finish them.
     ///
     /// # Examples
     /// ```

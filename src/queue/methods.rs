@@ -146,7 +146,7 @@ macro_rules! queue_methods {
                 self.core.put_until(item, Deadline::NEVER)
             }
 
-            /// Adds an item, waiting for room at most for `timeout`.
+            /// Adds an item, waiting for room at most for [`timeout`](crate#time-limits).
             ///
             /// **Switches**: if the queue is full.
             ///
@@ -154,6 +154,10 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`PutError::Full`] if there was no room in time, [`PutError::Closed`] if the queue is closed.
+            ///
+            /// # Panics
+            /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+            /// that could ever make room.
             ///
             /// # Examples
             /// ```
@@ -214,7 +218,7 @@ macro_rules! queue_methods {
                 self.core.get_until(Deadline::NEVER, Core::try_get)
             }
 
-            #[doc = concat!("Takes the ", $first, " item, waiting for one at most for `timeout`.")]
+            #[doc = concat!("Takes the ", $first, " item, waiting for one at most for [`timeout`](crate#time-limits).")]
             ///
             /// **Switches**: if the queue is empty.
             ///
@@ -222,6 +226,10 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the queue is closed and empty.
+            ///
+            /// # Panics
+            /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+            /// that could ever put an item.
             ///
             /// # Examples
             /// ```
@@ -282,7 +290,7 @@ macro_rules! queue_methods {
                 self.core.get_until(Deadline::NEVER, Core::try_peek)
             }
 
-            /// [`peek`](Self::peek), waiting at most for `timeout`.
+            /// [`peek`](Self::peek), waiting at most for [`timeout`](crate#time-limits).
             ///
             /// **Switches**: if the queue is empty.
             ///
@@ -290,6 +298,10 @@ macro_rules! queue_methods {
             ///
             /// # Errors
             /// [`GetError::Empty`] if none came in time, [`GetError::Closed`] if the queue is closed and empty.
+            ///
+            /// # Panics
+            /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+            /// that could ever put an item.
             ///
             /// # Examples
             /// ```

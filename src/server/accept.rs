@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Listener;
 use super::life::Life;
-use super::outcome::report;
 use crate::greenlet::{self, sleep};
 use crate::park;
+use crate::report;
 use crate::unwind;
 
 /// gevent's: after a failed accept it pauses so long, and twice as long after each further failure, up to the limit.
@@ -39,7 +39,7 @@ pub(super) fn accept_connections<L: Listener>(life: &Life<L>, listener: &L) -> i
             Err(error) if listener.is_broken(&error) => return Err(error),
             Err(error) => error,
         };
-        report(format_args!(
+        report::line(format_args!(
             "greenloop: cannot take a connection: {failure}; the next attempt is in {pause:?}"
         ));
         sleep(pause);

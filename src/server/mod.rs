@@ -19,8 +19,6 @@ pub use datagram_server::{DatagramBuilder, DatagramServer, Peer};
 pub use listener::Listener;
 pub use options::ListenOptions;
 pub use outcome::Outcome;
-#[cfg(feature = "http")]
-pub(crate) use outcome::report;
 pub use serve::Serve;
 pub use stream_server::{Builder, StreamServer};
 #[cfg(feature = "http")]

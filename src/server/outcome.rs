@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use crate::unwind;
+use crate::report;
 
 /// The end of a handler: nothing, or a `Result`.
 ///
@@ -44,16 +44,10 @@ impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
         if let Err(error) = self {
             let error = error.into();
             if !error.downcast_ref().is_some_and(is_gone) {
-                report(format_args!("greenloop: the handler for {peer:?} failed: {error}"));
+                report::line(format_args!("greenloop: the handler for {peer:?} failed: {error}"));
             }
         }
     }
-}
-
-/// Says something on standard error, to whoever still reads it: where nobody does, `eprintln` panics, and a report must not be what ends
-/// a server.
-pub(crate) fn report(text: fmt::Arguments<'_>) {
-    let _ = unwind::catch(|| eprintln!("{text}"));
 }
 
 /// Does the error only say that the peer has gone?

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::{Signal, Subscription, subscribe};
 use crate::greenlet::{self, Builder};
+use crate::report;
 
 /// Runs `f` in a greenlet of its own each time the signal comes, until the returned [`Handler`] is dropped.
 ///
@@ -47,7 +48,7 @@ pub fn on(signal: Signal, f: impl Fn() + 'static) -> io::Result<Handler> {
         };
         let spawned = Builder::new().name(signal.to_string()).spawned_at(site).spawn_unannounced(body);
         if let Err(error) = spawned {
-            eprintln!("greenloop: the handler of {signal} cannot run: {error}");
+            report::line(format_args!("greenloop: the handler of {signal} cannot run: {error}"));
         }
     };
     let subscription = subscribe(signal, true, Rc::new(run))?;

@@ -112,7 +112,7 @@ impl Signals {
         self.wait_until(Deadline::NEVER)
     }
 
-    /// [`wait`](Self::wait), at most for `timeout`.
+    /// [`wait`](Self::wait), at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: unless one is there.
     ///

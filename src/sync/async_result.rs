@@ -110,7 +110,7 @@ impl<T> AsyncResult<T> {
         self.wait_until(None);
     }
 
-    /// Waits until the value has arrived, at most for `timeout`, and says whether it has.
+    /// Waits until the value has arrived, at most for [`timeout`](crate#time-limits), and says whether it has.
     ///
     /// **Switches**: as [`wait`](Self::wait).
     ///
@@ -186,7 +186,7 @@ impl<T: Clone> AsyncResult<T> {
         }
     }
 
-    /// Waits for the value, at most for `timeout`.
+    /// Waits for the value, at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: unless the value has arrived.
     ///

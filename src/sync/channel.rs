@@ -183,7 +183,7 @@ impl<T> Sender<T> {
         self.send_until(item, None)
     }
 
-    /// Sends an item, waiting for room at most for `timeout`.
+    /// Sends an item, waiting for room at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: as [`send`](Self::send).
     ///
@@ -360,7 +360,7 @@ impl<T> Receiver<T> {
         self.recv_until(None)
     }
 
-    /// Takes the oldest item, waiting for one at most for `timeout`.
+    /// Takes the oldest item, waiting for one at most for [`timeout`](crate#time-limits).
     ///
     /// **Switches**: as [`recv`](Self::recv).
     ///

@@ -132,7 +132,7 @@ impl Event {
         self.wait_until(None);
     }
 
-    /// Waits until the flag is set, at most for `timeout`. True if it was set meanwhile, even if it is cleared again.
+    /// Waits until the flag is set, at most for [`timeout`](crate#time-limits). True if it was set meanwhile, even if it is cleared again.
     ///
     /// **Switches**: as [`wait`](Self::wait).
     ///

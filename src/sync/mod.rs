@@ -30,6 +30,8 @@ mod semaphore;
 #[cfg(all(test, greenloop_loom))]
 mod tests;
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
 pub use async_result::{AsyncResult, Get};
 pub(crate) use block::wait;
 pub use channel::{IntoIter, Iter, Receiver, Sender, channel, unbounded};
@@ -38,3 +40,19 @@ pub(crate) use line::Line;
 pub use remote::{HubEnded, Remote, remote};
 pub use remote_greenlet::RemoteGreenlet;
 pub use semaphore::Semaphore;
+
+// A panic finds nothing half done in here. Items and results are taken out, and those that are seen again count.
+impl UnwindSafe for Event {}
+impl RefUnwindSafe for Event {}
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}
+impl UnwindSafe for Remote {}
+impl RefUnwindSafe for Remote {}
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+impl<T> UnwindSafe for Receiver<T> {}
+impl<T> RefUnwindSafe for Receiver<T> {}
+impl<T> UnwindSafe for RemoteGreenlet<T> {}
+impl<T> RefUnwindSafe for RemoteGreenlet<T> {}
+impl<T: UnwindSafe + RefUnwindSafe> UnwindSafe for AsyncResult<T> {}
+impl<T: UnwindSafe + RefUnwindSafe> RefUnwindSafe for AsyncResult<T> {}

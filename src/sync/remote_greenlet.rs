@@ -117,7 +117,7 @@ impl<T> RemoteGreenlet<T> {
         self.wait_until(None);
     }
 
-    /// Waits until the greenlet has ended, at most for `timeout`, and says whether it has. **Switches**: unless it has.
+    /// Waits until the greenlet has ended, at most for [`timeout`](crate#time-limits), and says whether it has. **Switches**: unless it has.
     ///
     /// **While unwinding** it returns `false` at once, on a thread with a hub.
     ///

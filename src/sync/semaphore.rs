@@ -84,7 +84,7 @@ impl Semaphore {
         self.acquire_until(None)
     }
 
-    /// Takes a permit, waiting for one at most for `timeout`; says whether it got one.
+    /// Takes a permit, waiting for one at most for [`timeout`](crate#time-limits); says whether it got one.
     ///
     /// **Switches**: if there is no permit.
     ///

@@ -24,6 +24,12 @@ pub(crate) fn is_ready(descriptor: BorrowedFd<'_>, to_write: bool) -> io::Result
     Ok(!asked[0].revents().is_empty())
 }
 
+/// Has everybody gone who could take what is written? Not everybody who could not take it is noticed.
+pub(crate) fn is_cut_off(descriptor: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::from_borrowed_fd(descriptor, PollFlags::OUT)];
+    look(&mut asked).is_ok() && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
 /// Asks for all of them without waiting.
 pub(crate) fn look(asked: &mut [PollFd<'_>]) -> io::Result<()> {
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };

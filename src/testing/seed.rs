@@ -4,6 +4,7 @@ use std::panic::resume_unwind;
 
 use super::virtual_time;
 use crate::hub::Hub;
+use crate::report;
 use crate::unwind;
 
 /// Runs `f` while the next greenlet to run is drawn among all that are ready, in an order that depends on nothing but
@@ -79,7 +80,9 @@ pub fn for_each_seed(count: u64, mut f: impl FnMut(u64)) {
         let outcome = unwind::catch(|| virtual_time(|| with_seed(seed, || f(seed))));
         hub.kill_younger_than(before);
         if let Err(payload) = outcome {
-            eprintln!("greenloop: it failed with seed {seed}; replay it alone with GREENLOOP_SEED={seed}");
+            report::line(format_args!(
+                "greenloop: it failed with seed {seed}; replay it alone with GREENLOOP_SEED={seed}"
+            ));
             resume_unwind(payload);
         }
     }

@@ -23,6 +23,7 @@ use super::worker::{Errand, Workers};
 use crate::greenlet::shield;
 use crate::hub::Hub;
 use crate::park::Deadline;
+use crate::report;
 
 /// Runs `f` on a worker and parks the greenlet, not to be disturbed, until it has ended.
 ///
@@ -59,9 +60,9 @@ struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        eprintln!(
+        report::line(format_args!(
             "greenloop: the wait for a thread-pool job was abandoned while the job borrows from its waiter"
-        );
+        ));
         std::process::abort();
     }
 }

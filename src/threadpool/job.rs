@@ -162,7 +162,7 @@ impl<T> Job<T> {
         self.wait_until(None);
     }
 
-    /// Waits until the call has ended, at most for `timeout`, and says whether it has.
+    /// Waits until the call has ended, at most for [`timeout`](crate#time-limits), and says whether it has.
     ///
     /// **Switches**: unless it has ended.
     ///

@@ -392,7 +392,7 @@ impl ThreadPool {
         }
     }
 
-    /// [`join`](Self::join), at most for `timeout`; says whether the pool became idle.
+    /// [`join`](Self::join), at most for [`timeout`](crate#time-limits); says whether the pool became idle.
     ///
     /// **Switches**: unless the pool is idle.
     ///
@@ -440,7 +440,7 @@ impl ThreadPool {
         }
     }
 
-    /// [`kill`](Self::kill), waiting at most for `timeout`; says whether the threads have ended.
+    /// [`kill`](Self::kill), waiting at most for [`timeout`](crate#time-limits); says whether the threads have ended.
     ///
     /// **Switches**: unless the pool has no threads.
     ///

@@ -147,10 +147,30 @@ impl<S> TlsStream<S> {
     ///
     /// # Examples
     /// ```
-    /// use greenloop::tls::TlsStream;
-    /// fn speaks_http_2<S>(stream: &TlsStream<S>) -> bool {
-    ///     stream.alpn_protocol() == Some(b"h2")
-    /// }
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let (identity, roots) = (Identity::from_pem(&certificate, &key)?, Roots::from_pem(&certificate)?);
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// use greenloop::{net::UnixStream, spawn, tls::{ClientConfig, Identity, Roots, ServerConfig}};
+    /// use std::io::{Read, Write};
+    ///
+    /// let server = ServerConfig::builder().identity(identity).alpn(["tea/2", "tea/1"]).build()?;
+    /// spawn(move || {
+    ///     let mut stream = server.accept(theirs)?;
+    ///     let greeting: &[u8] = match stream.alpn_protocol() {
+    ///         Some(b"tea/2") => b"mint or green?",
+    ///         _ => b"tea?", // also for a client that does not know of protocols
+    ///     };
+    ///     stream.write_all(greeting)?;
+    ///     stream.close_notify()
+    /// });
+    /// let client = ClientConfig::builder().roots(roots).alpn(["tea/1"]).build()?; // an old one
+    /// let mut stream = client.connect("localhost", ours)?;
+    /// assert_eq!(stream.alpn_protocol(), Some(&b"tea/1"[..]));
+    /// let mut greeting = String::new();
+    /// stream.read_to_string(&mut greeting)?;
+    /// assert_eq!(greeting, "tea?");
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
         self.alpn.as_deref()

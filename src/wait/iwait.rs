@@ -45,11 +45,15 @@ fn all_of(coming: Iwait<'_>) -> Vec<usize> {
     ready
 }
 
-/// [`wait`], at most for `timeout`: gives those that were ready in time.
+/// [`wait`], at most for [`timeout`](crate#time-limits): gives those that were ready in time.
 ///
 /// **Switches**: unless all are ready.
 ///
 /// **While unwinding** it gives at once those that are ready.
+///
+/// # Panics
+/// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+/// that could ever make the rest ready.
 ///
 /// # Examples
 /// ```
@@ -94,11 +98,15 @@ pub fn wait_any(objects: &[&dyn Waitable]) -> usize {
     }
 }
 
-/// [`wait_any`], at most for `timeout`; `None` if none was ready in time.
+/// [`wait_any`], at most for [`timeout`](crate#time-limits); `None` if none was ready in time.
 ///
 /// **Switches**: unless one is ready.
 ///
 /// **While unwinding** it returns `None` at once.
+///
+/// # Panics
+/// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+/// that could ever make one ready.
 ///
 /// # Examples
 /// ```

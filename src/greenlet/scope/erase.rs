@@ -46,6 +46,7 @@ use super::Panics;
 use crate::greenlet::{Builder, Handle, shield};
 use crate::hub::{Object, Reason};
 use crate::park::{self, Deadline, Woken};
+use crate::report;
 use crate::unwind::{self, Payload};
 use crate::waitlist::Place;
 
@@ -214,10 +215,8 @@ impl Drop for Children {
 /// The frames that children borrow from must not be left.
 #[cold]
 fn abort(why: &str) -> ! {
-    let _ = unwind::catch(|| {
-        eprintln!(
-            "greenloop: a scope cannot be left while greenlets borrow from the frames around it: {why}"
-        );
-    });
+    report::line(format_args!(
+        "greenloop: a scope cannot be left while greenlets borrow from the frames around it: {why}"
+    ));
     std::process::abort();
 }
