@@ -173,9 +173,7 @@ impl Head {
     fn is_known(&self, input: &[u8], limits: &Limits) -> bool {
         self.is_whole
             && self.bounds == Bounds::of(limits)
-            && input
-                .get(..self.bytes.len())
-                .is_some_and(|start| start.iter().zip(&self.bytes).fold(0, |all, (a, b)| all | (a ^ b)) == 0)
+            && input.get(..self.bytes.len()).is_some_and(|start| are_equal(start, &self.bytes))
     }
 
     /// Whether no line and no limit was reached since the last verdict. A client that sends byte by byte
@@ -299,6 +297,17 @@ impl Head {
     }
 }
 
+/// Takes as long as the bytes are many, wherever they differ. Eight at a time, and the last eight once more, for there may be no whole number of eights.
+fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    debug_assert_eq!(one.len(), other.len());
+    let (Some(one_end), Some(other_end)) = (one.last_chunk(), other.last_chunk()) else {
+        return one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b)) == 0;
+    };
+    let differ = |one: &[u8; 8], other: &[u8; 8]| u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other);
+    let words = one.as_chunks().0.iter().zip(other.as_chunks().0);
+    words.fold(differ(one_end, other_end), |all, (one, other)| all | differ(one, other)) == 0
+}
+
 fn classify(error: httparse::Error, input: &[u8]) -> HttpError {
     match error {
         httparse::Error::TooManyHeaders => HttpError::TooManyHeaders,
@@ -327,6 +336,7 @@ fn names_another_version(input: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(input: &[u8]) -> Result<Option<Head>, HttpError> {
         let mut head = Head::new();
@@ -344,6 +354,18 @@ mod tests {
         assert_eq!((head.target(), head.path(), head.query()), ("/a%20b?x=1&y", "/a%20b", Some("x=1&y")));
         let fields: Vec<_> = head.fields().collect();
         assert_eq!(fields, [(&b"Host"[..], &b"h"[..]), (b"Empty", b""), (b"X", b"a b")]);
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_equal_if_none_differs(one in prop::collection::vec(any::<u8>(), 0..40), place in any::<usize>(), bit in 0..8) {
+            let mut other = one.clone();
+            prop_assert!(are_equal(&one, &other));
+            if let Some(place) = place.checked_rem(one.len()) {
+                other[place] ^= 1_u8 << bit;
+                prop_assert!(!are_equal(&one, &other));
+            }
+        }
     }
 
     #[test]
