@@ -111,30 +111,34 @@ const THROWN: u8 = 4;
 /// Room for a registration and the socket that was made with it and mostly lies behind it; or for what a greenlet that rests has kept.
 const FETCHED: usize = 256;
 
+/// What a wake-up, a switch and a park need comes first and lies close together: with thousands of greenlets it comes from far away, line
+/// by line.
+#[repr(C)]
 pub(crate) struct Task {
+    pub(crate) state: Cell<State>,
+    pub(crate) wake: Cell<Wake>,
+    /// Kills and expiries that wait for the next park.
+    interrupts: Cell<u8>,
+    pub(crate) is_root: bool,
+    /// How many `shield`s it is in.
+    pub(crate) shields: Cell<u32>,
+    /// Where that is which an event has changed for it: an address to fetch, and no more.
+    pub(crate) event: Cell<*const ()>,
+    /// The greenlet's frames; absent for a root, after the end, and while it rests. Borrowed only by the one place that resumes.
+    pub(crate) coroutine: RefCell<Option<Coroutine>>,
+    pub(crate) park: Cell<Park>,
+    /// What a parked task leaves for the one that wakes it: a number that is theirs alone.
+    pub(crate) note: Cell<usize>,
+    /// What goes on after a rest, or after the greenlet's own function.
+    pub(crate) rounds: Cell<Option<Box<dyn Rounds>>>,
+
     pub(crate) id: u64,
     pub(crate) name: Option<Rc<str>>,
     pub(crate) spawned_at: &'static Location<'static>,
     /// The greenlet that has spawned it; its own id for a root.
     pub(crate) parent: u64,
-    pub(crate) is_root: bool,
-    pub(crate) state: Cell<State>,
-    pub(crate) wake: Cell<Wake>,
-    pub(crate) park: Cell<Park>,
-    /// Where that is which an event has changed for it: an address to fetch, and no more.
-    pub(crate) event: Cell<*const ()>,
-    /// What a parked task leaves for the one that wakes it: a number that is theirs alone.
-    pub(crate) note: Cell<usize>,
-    /// Kills and expiries that wait for the next park.
-    interrupts: Cell<u8>,
     /// Timeout scopes of this greenlet that have run out and are not yet left, in the order of expiry.
     expired: RefCell<VecDeque<u64>>,
-    /// How many `shield`s it is in.
-    pub(crate) shields: Cell<u32>,
-    /// The greenlet's frames; absent for a root, after the end, and while it rests. Borrowed only by the one place that resumes.
-    pub(crate) coroutine: RefCell<Option<Coroutine>>,
-    /// What goes on after a rest, or after the greenlet's own function.
-    pub(crate) rounds: Cell<Option<Box<dyn Rounds>>>,
     /// Its place in the hub's table of live greenlets.
     pub(crate) place: Cell<usize>,
     /// The timer of `spawn_later`.
@@ -145,6 +149,9 @@ pub(crate) struct Task {
     pub(crate) outcome: Cell<Option<Outcome>>,
     extras: OnceCell<Box<Extras>>,
 }
+
+/// How much of a task a turn needs.
+pub(crate) const HOT: usize = std::mem::offset_of!(Task, id);
 
 /// A greenlet that goes on in rounds. Between two of them it *rests*: it is parked, but has no frames and no stack.
 pub(crate) trait Rounds {

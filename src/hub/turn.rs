@@ -14,6 +14,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::task::HOT;
 use super::{Alarm, Effect, Hub, IO_BUDGET, State, Task, Wake};
 use crate::coro::{Coroutine, Label, Step};
 use crate::report;
@@ -79,8 +80,7 @@ impl Hub {
         let left = self.cold.get() - 1;
         self.cold.set(left);
         if left.is_multiple_of(FETCHED_TASKS as u32) {
-            self.schedule
-                .next(FETCHED_TASKS..2 * FETCHED_TASKS, |task| memory::prefetch(task, size_of::<Task>()));
+            self.schedule.next(FETCHED_TASKS..2 * FETCHED_TASKS, |task| memory::prefetch(task, HOT));
             self.schedule.next(0..FETCHED_TASKS, Task::prefetch);
         }
     }
