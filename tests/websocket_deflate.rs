@@ -543,3 +543,27 @@ fn a_client_inflates_what_comes_with_the_head_and_honours_the_window() {
         client.join().unwrap();
     }
 }
+
+/// `.ci/websocket` starts the server.
+#[test]
+#[ignore = "needs a server of another make: .ci/websocket"]
+fn a_server_of_others_compresses() {
+    let port = std::env::var("GREENLOOP_WEBSOCKET_PEER").expect("the port of an echo server");
+    let url = format!("ws://127.0.0.1:{}/", port.trim());
+    let socket = compressing().protocols(["echo"]).connect(&url).expect("a connection");
+    assert!(socket.is_compressed());
+    let message = |n: usize| match n % 3 {
+        0 => Message::from(text(n * 9000, n)),
+        1 => Message::from(noise(n * 9000)),
+        _ => Message::from(vec![b'x'; n * 9000]),
+    };
+    let writer = spawn({
+        let socket = socket.clone();
+        move || (0..40).try_for_each(|n| socket.send(message(n)))
+    });
+    for n in 0..40 {
+        assert!(socket.read().unwrap() == message(n), "message {n}");
+    }
+    writer.join().unwrap().unwrap();
+    socket.close(1000, "bye").unwrap();
+}
