@@ -51,7 +51,8 @@ impl Engine {
             .write_buffer_size(0)
             .max_message_size(Some(limits.max_message))
             .max_frame_size(Some(limits.max_frame.min(limits.max_message).max(125)));
-        let inflating = agreement.map(|_| Incoming::new(role == Role::Server, limits.max_frame.max(125)));
+        let inflating = agreement
+            .map(|_| Incoming::new(role == Role::Server, limits.max_message, limits.max_frame.max(125)));
         let wire = Wire { inflating, ..Wire::default() };
         Engine { context: WebSocketContext::new(role, Some(config)), wire }
     }

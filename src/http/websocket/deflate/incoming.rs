@@ -22,7 +22,7 @@ pub(crate) struct Fault {
     pub(crate) text: &'static str,
 }
 
-const TOO_LARGE: Fault = Fault { code: 1009, text: "a compressed frame is too large" };
+const TOO_LARGE: Fault = Fault { code: 1009, text: "a compressed message is too large" };
 const CORRUPT: Fault = Fault { code: 1007, text: "a compressed message is corrupt" };
 
 impl fmt::Display for Fault {
@@ -33,16 +33,11 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-impl From<Corrupt> for Fault {
-    fn from(_: Corrupt) -> Fault {
-        CORRUPT
-    }
-}
-
 pub(crate) struct Incoming {
     /// Whether the frames of the peer must be masked.
     is_masked: bool,
-    /// The most that a frame may inflate to.
+    /// The most that a message and a frame may inflate to.
+    max_message: usize,
     max_frame: usize,
     state: State,
     /// The compressed message whose last frame has not come.
@@ -50,6 +45,9 @@ pub(crate) struct Incoming {
     /// A plain frame, of which `given` bytes were taken.
     ready: Vec<u8>,
     given: usize,
+    /// What comes behind that. What was sound is given first, so that it does not depend on how the input was cut what ends a connection
+    /// that has more than one reason to.
+    fault: Option<Fault>,
 }
 
 enum State {
@@ -66,18 +64,30 @@ struct Frame {
     left: u64,
     mask: Option<[u8; 4]>,
     is_last: bool,
-    inflated: usize,
+    /// What it may still inflate to.
+    room: usize,
 }
 
 struct Message {
     inflating: Inflating,
     /// That of the next plain frame.
     opcode: u8,
+    /// What it may still inflate to.
+    room: usize,
 }
 
 impl Incoming {
-    pub(crate) fn new(is_masked: bool, max_frame: usize) -> Incoming {
-        Incoming { is_masked, max_frame, state: State::Head, message: None, ready: Vec::new(), given: 0 }
+    pub(crate) fn new(is_masked: bool, max_message: usize, max_frame: usize) -> Incoming {
+        Incoming {
+            is_masked,
+            max_message,
+            max_frame,
+            state: State::Head,
+            message: None,
+            ready: Vec::new(),
+            given: 0,
+            fault: None,
+        }
     }
 
     /// Puts some plain frames, or a part of one, into `place`; says how much of `input` was used and how much of `place`. Of the latter
@@ -87,6 +97,9 @@ impl Incoming {
         loop {
             if self.given < self.ready.len() {
                 return Ok((used, self.give(place)));
+            }
+            if let Some(fault) = self.fault {
+                return Err(fault);
             }
             let rest = &input[used..];
             match &mut self.state {
@@ -104,7 +117,7 @@ impl Incoming {
                     return Ok((used + count, count));
                 }
                 State::Inflate(frame) if rest.is_empty() && frame.left > 0 => return Ok((used, 0)),
-                State::Inflate(_) => used += self.inflate(rest)?,
+                State::Inflate(_) => used += self.inflate(rest),
             }
         }
     }
@@ -131,53 +144,32 @@ impl Incoming {
         }
         if begins {
             let opcode = head.first & OPCODE;
-            self.message = Some(Message { inflating: Inflating::begin(), opcode });
+            self.message = Some(Message { inflating: Inflating::begin(), opcode, room: self.max_message });
         }
         let is_last = head.first & FIN != 0;
-        self.state = State::Inflate(Frame { left: head.payload, mask: head.mask, is_last, inflated: 0 });
+        self.state =
+            State::Inflate(Frame { left: head.payload, mask: head.mask, is_last, room: self.max_frame });
         head.length
     }
 
     /// Inflates as much as there is, and as fits into a piece. Says how much of `rest` was used.
-    fn inflate(&mut self, rest: &[u8]) -> Result<usize, Fault> {
-        let (State::Inflate(frame), Some(message)) = (&mut self.state, &mut self.message) else {
-            return Ok(0);
-        };
-        let mut used = 0;
+    fn inflate(&mut self, rest: &[u8]) -> usize {
+        let (State::Inflate(frame), Some(message)) = (&mut self.state, &mut self.message) else { return 0 };
         let mut piece = Vec::with_capacity(HEAD + PIECE);
         piece.resize(HEAD, 0);
-        let is_over = loop {
-            let next = &rest[used..];
-            let next = &next[..within(frame.left, next.len())];
-            let count = match frame.mask {
-                Some(mask) => {
-                    let (mut plain, next) = ([0; CHUNK], &next[..next.len().min(CHUNK)]);
-                    let masked = plain.iter_mut().zip(next).zip(mask.iter().cycle());
-                    masked.for_each(|((plain, byte), mask)| *plain = byte ^ mask);
-                    message.inflating.inflate(&plain[..next.len()], &mut piece)?
-                }
-                None => message.inflating.inflate(next, &mut piece)?,
-            };
-            used += count;
-            frame.left -= count as u64;
-            if let Some(mask) = &mut frame.mask {
-                mask.rotate_left(count % 4);
-            }
-            if piece.len() == piece.capacity() {
-                // There may be more of it.
-                break false;
-            }
-            if frame.left == 0 {
-                break !frame.is_last || message.inflating.finish(&mut piece)?;
-            }
-            if used == rest.len() {
-                break false;
-            }
-        };
-        frame.inflated += piece.len() - HEAD;
-        if frame.inflated > self.max_frame {
-            return Err(TOO_LARGE);
+        let (mut used, mut is_over) = (0, false);
+        let outcome = frame.fill(&mut message.inflating, rest, &mut used, &mut piece);
+        match outcome {
+            Ok(is_whole) => is_over = is_whole,
+            Err(Corrupt) => self.fault = Some(CORRUPT),
         }
+        let room = frame.room.min(message.room);
+        if piece.len() - HEAD > room {
+            piece.truncate(HEAD + room);
+            (self.fault, is_over) = (Some(TOO_LARGE), false);
+        }
+        frame.room -= piece.len() - HEAD;
+        message.room -= piece.len() - HEAD;
         let ends = is_over && frame.is_last;
         // The first frame leaves before whatever comes behind it.
         if piece.len() > HEAD || ends || (is_over && message.opcode != CONTINUE) {
@@ -191,8 +183,57 @@ impl Incoming {
         if ends && let Some(message) = self.message.take() {
             message.inflating.end();
         }
-        Ok(used)
+        used
     }
+}
+
+impl Frame {
+    /// Inflates until `piece` is full, or the frame is whole, or `rest` is used. Says whether all of the frame is in it.
+    fn fill(
+        &mut self,
+        inflating: &mut Inflating,
+        rest: &[u8],
+        used: &mut usize,
+        piece: &mut Vec<u8>,
+    ) -> Result<bool, Corrupt> {
+        loop {
+            let next = &rest[*used..];
+            let next = &next[..within(self.left, next.len())];
+            let count = match &mut self.mask {
+                Some(mask) => {
+                    let mut plain = [0; CHUNK];
+                    let plain = unmask(next, *mask, &mut plain);
+                    let count = inflating.inflate(plain, piece)?;
+                    mask.rotate_left(count % 4);
+                    count
+                }
+                None => inflating.inflate(next, piece)?,
+            };
+            *used += count;
+            self.left -= count as u64;
+            if piece.len() == piece.capacity() {
+                // There may be more of it.
+                return Ok(false);
+            }
+            if self.left == 0 {
+                return if self.is_last { inflating.finish(piece) } else { Ok(true) };
+            }
+            if *used == rest.len() {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// As much of `bytes` as there is place for.
+fn unmask<'p>(bytes: &[u8], mask: [u8; 4], place: &'p mut [u8; CHUNK]) -> &'p [u8] {
+    let count = bytes.len().min(CHUNK);
+    for (place, bytes) in place.chunks_mut(4).zip(bytes[..count].chunks(4)) {
+        for ((place, byte), mask) in place.iter_mut().zip(bytes).zip(mask) {
+            *place = byte ^ mask;
+        }
+    }
+    &place[..count]
 }
 
 const FIN: u8 = 0x80;

@@ -31,7 +31,7 @@ type Whole = (u8, Vec<u8>);
 
 /// The frames that come out, when the input comes in these pieces and is taken in pieces of `room`.
 fn plain_frames(is_masked: bool, pieces: &[&[u8]], room: usize) -> Result<Vec<Plain>, Fault> {
-    let mut incoming = Incoming::new(is_masked, usize::MAX);
+    let mut incoming = Incoming::new(is_masked, usize::MAX, usize::MAX);
     let (mut input, mut output) = (Vec::new(), Vec::new());
     for piece in pieces {
         input.extend_from_slice(piece);
@@ -211,34 +211,51 @@ fn what_is_corrupt_is_a_fault() {
     }
 }
 
-#[test]
-fn a_frame_is_bounded_by_what_it_inflates_to() {
-    let packed = deflated(&[7; 1000]);
-    for (most, expected) in [(1000, None), (999, Some(TOO_LARGE))] {
-        let mut incoming = Incoming::new(false, most);
-        let read = incoming.read(&frame(0xc2, &packed, None), &mut [0; 2000]);
-        assert_eq!(read.err(), expected);
-    }
-    // Each frame for itself.
-    let half = Deflating::begin(15).piece(&[7; 1000], false);
-    let input = [frame(0x42, &half, None), frame(0x00, &half, None), frame(0x80, &[0], None)].concat();
-    let mut incoming = Incoming::new(false, 1000);
+/// Everything that comes before the fault, or the end.
+fn taken(mut incoming: Incoming, input: &[u8], room: usize) -> (usize, Option<Fault>) {
     let (mut used, mut total) = (0, 0);
     loop {
-        let (more, count) = incoming.read(&input[used..], &mut [0; 4096]).unwrap();
-        (used, total) = (used + more, total + count);
-        if count == 0 {
-            break;
+        match incoming.read(&input[used..], &mut vec![0; room]) {
+            Ok((_, 0)) => return (total, None),
+            Ok((more, count)) => (used, total) = (used + more, total + count),
+            Err(fault) => {
+                assert_eq!(incoming.read(&input[used..], &mut [0; 10]), Err(fault), "it stays so");
+                return (total, Some(fault));
+            }
         }
     }
-    assert!(used == input.len() && total > 2000);
+}
+
+#[test]
+fn a_message_and_a_frame_are_bounded_by_what_they_inflate_to() {
+    let input = frame(0xc2, &deflated(&[7; 1000]), None);
+    for (most, expected) in [(1000, None), (999, Some(TOO_LARGE))] {
+        // All that there is room for comes out before.
+        assert_eq!(taken(Incoming::new(false, usize::MAX, most), &input, 4096), (most + 4, expected));
+        assert_eq!(taken(Incoming::new(false, most, usize::MAX), &input, 7), (most + 4, expected));
+    }
+    // Frames each for itself, and together.
+    let half = Deflating::begin(15).piece(&[7; 1000], false);
+    let input = [frame(0x42, &half, None), frame(0x00, &half, None), frame(0x80, &[0], None)].concat();
+    assert_eq!(taken(Incoming::new(false, 2000, 1000), &input, 4096), (2010, None));
+    assert_eq!(taken(Incoming::new(false, 1999, 1000), &input, 4096), (2007, Some(TOO_LARGE)));
+}
+
+#[test]
+fn what_was_inflated_before_a_fault_comes_out_however_the_input_is_cut() {
+    // "abc", stored, and a block of a reserved type.
+    let corrupt = frame(0xc1, &[0x00, 0x03, 0x00, 0xfc, 0xff, b'a', b'b', b'c', 0x06], None);
+    assert_eq!(taken(Incoming::new(false, 100, 100), &corrupt, 4096), (5, Some(CORRUPT)));
+    let mut incoming = Incoming::new(false, 100, 100);
+    assert_eq!(incoming.read(&corrupt[..10], &mut [0; 100]), Ok((10, 5)));
+    assert_eq!(incoming.read(&corrupt[10..], &mut [0; 100]), Err(CORRUPT));
 }
 
 #[test]
 fn a_bomb_is_inflated_only_as_fast_as_it_is_taken() {
     let bomb = deflated(&vec![0; 8 << 20]);
     assert!(bomb.len() < 20_000);
-    let mut incoming = Incoming::new(false, usize::MAX);
+    let mut incoming = Incoming::new(false, usize::MAX, usize::MAX);
     let input = frame(0xc2, &bomb, None);
     let (mut used, mut taken) = (0, 0);
     while taken < 1 << 20 {
@@ -253,10 +270,10 @@ fn a_bomb_is_inflated_only_as_fast_as_it_is_taken() {
 fn a_head_as_long_as_can_be_is_no_trouble() {
     for first in [0xc2, 0x82, 0x40, 0xff] {
         let head = [&[first, 0x7f][..], &[0xff; 8]].concat();
-        let mut incoming = Incoming::new(false, usize::MAX);
+        let mut incoming = Incoming::new(false, usize::MAX, usize::MAX);
         let read = incoming.read(&[&head[..], &HELLO].concat(), &mut [0; 100]).unwrap();
         assert!(read.0 > 0);
-        let mut incoming = Incoming::new(false, usize::MAX);
+        let mut incoming = Incoming::new(false, usize::MAX, usize::MAX);
         assert_eq!(incoming.read(&head[..9], &mut [0; 100]), Ok((0, 0)));
     }
 }
@@ -310,7 +327,7 @@ proptest! {
         step in 1..50_usize,
     ) {
         let input = [frame(head, &payload, None), rest].concat();
-        let mut incoming = Incoming::new(false, usize::MAX);
+        let mut incoming = Incoming::new(false, usize::MAX, usize::MAX);
         let mut waiting = Vec::new();
         for piece in input.chunks(step) {
             waiting.extend_from_slice(piece);
