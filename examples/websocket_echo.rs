@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/` | the page |
 //! | `/websocket` | the echo |
+//! | `/compressed` | the echo, compressed if the client can do it |
 //!
 //! `cargo run --release --features websocket --example websocket_echo -- --port 8080`
 
@@ -34,9 +35,9 @@ document.forms[0].onsubmit = event => {
 fn app(request: &mut Request<'_>) -> Response {
     match request.path() {
         "/" => PAGE.into_response().header("Content-Type", "text/html; charset=utf-8"),
-        "/websocket" => {
+        path @ ("/websocket" | "/compressed") => {
             let options = WebSocketOptions::new().max_message(16 << 20).protocols(["echo"]);
-            options.upgrade(request, |socket: WebSocket| {
+            options.compress(path == "/compressed").upgrade(request, |socket: WebSocket| {
                 for message in &socket {
                     socket.send(message?)?;
                 }

@@ -180,7 +180,7 @@ fn after_trailer(place: Trailer, byte: u8) -> Result<State, HttpError> {
 }
 
 /// Whether a byte may be part of a header name (RFC 9110, 5.6.2).
-fn is_token_byte(byte: u8) -> bool {
+pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -91,7 +91,11 @@ pub fn head(stream: &mut impl Read) -> String {
 }
 
 pub fn shake(stream: &mut TcpStream) {
-    stream.write_all(&request("/", "")).unwrap();
+    shake_with(stream, "");
+}
+
+pub fn shake_with(stream: &mut TcpStream, fields: &str) {
+    stream.write_all(&request("/", fields)).unwrap();
     let head = head(stream);
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
 }
@@ -135,6 +139,11 @@ type Noted = AsyncResult<Option<WebSocketError>>;
 
 /// An echo server that notes how the connection has ended, and a client that has shaken hands with it.
 pub fn noting_server(options: WebSocketOptions) -> (RunningServer, TcpStream, Noted) {
+    noting_server_with(options, "")
+}
+
+/// The same, with more headers in the request of the client.
+pub fn noting_server_with(options: WebSocketOptions, fields: &str) -> (RunningServer, TcpStream, Noted) {
     let (sender, outcome) = noted();
     let (server, mut client) = serve(move |request: &mut Request<'_>| {
         let sender: Noted = sender.clone();
@@ -148,6 +157,6 @@ pub fn noting_server(options: WebSocketOptions) -> (RunningServer, TcpStream, No
             let _ = sender.set(Some(end));
         })
     });
-    shake(&mut client);
+    shake_with(&mut client, fields);
     (server, client, outcome)
 }

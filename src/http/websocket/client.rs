@@ -8,6 +8,7 @@ use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
 
+use super::deflate::{self, Agreement};
 use super::error::WebSocketError;
 use super::options::WebSocketOptions;
 use super::socket::WebSocket;
@@ -146,22 +147,22 @@ impl WebSocketOptions {
         stream.write_all(&self.request(host, path, &key)?)?;
         stream.flush()?;
         let mut input = Vec::new();
-        let protocol = loop {
+        let answer = loop {
             let mut place = [0; 2048];
             match stream.read(&mut place)? {
                 0 => return Err(refused("the server has closed the connection instead of answering")),
                 count => input.extend_from_slice(&place[..count]),
             }
-            if let Some((length, protocol)) = self.check_answer(&input, &key)? {
-                input.drain(..length);
-                break protocol;
+            if let Some(answer) = self.check_answer(&input, &key)? {
+                input.drain(..answer.length);
+                break answer;
             }
             if input.len() > MOST {
                 return Err(refused("the answer of the server has too long a head"));
             }
         };
         stream.put_in_front(input);
-        WebSocket::new(stream, Role::Client, &self, protocol)
+        WebSocket::new(stream, Role::Client, &self, answer.protocol, answer.agreement)
     }
 
     fn request(&self, host: &str, path: &str, key: &str) -> Result<Vec<u8>, WebSocketError> {
@@ -183,6 +184,9 @@ impl WebSocketOptions {
             }
             request.extend_from_slice(format!("Sec-WebSocket-Protocol: {names}\r\n").as_bytes());
         }
+        if self.limits.compress {
+            request.extend_from_slice(format!("Sec-WebSocket-Extensions: {}\r\n", deflate::OFFER).as_bytes());
+        }
         for (name, value) in &self.headers {
             request.extend_from_slice(name.as_str().as_bytes());
             request.extend_from_slice(b": ");
@@ -193,12 +197,8 @@ impl WebSocketOptions {
         Ok(request)
     }
 
-    /// The length of the answer's head and the subprotocol, when all of it is there.
-    fn check_answer(
-        &self,
-        input: &[u8],
-        key: &str,
-    ) -> Result<Option<(usize, Option<String>)>, WebSocketError> {
+    /// What the server has answered, when all of it is there.
+    fn check_answer(&self, input: &[u8], key: &str) -> Result<Option<Answer>, WebSocketError> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut answer = httparse::Response::new(&mut fields);
         let parsed =
@@ -224,9 +224,8 @@ impl WebSocketOptions {
                 "the server has not understood the request: its Sec-WebSocket-Accept is wrong",
             ));
         }
-        if values("sec-websocket-extensions").next().is_some() {
-            return Err(refused("the server uses an extension that was not asked for"));
-        }
+        let agreement = deflate::check_answer(values("sec-websocket-extensions"), self.limits.compress)
+            .map_err(refused)?;
         let protocol = match values("sec-websocket-protocol").collect::<Vec<_>>()[..] {
             [] => None,
             [name] => self
@@ -238,8 +237,16 @@ impl WebSocketOptions {
                 .ok_or_else(|| refused("the server has chosen a subprotocol that was not asked for"))?,
             _ => return Err(refused("the server has chosen more than one subprotocol")),
         };
-        Ok(Some((length, protocol)))
+        Ok(Some(Answer { length, protocol, agreement }))
     }
+}
+
+/// What a server has answered.
+struct Answer {
+    /// That of the head.
+    length: usize,
+    protocol: Option<String>,
+    agreement: Option<Agreement>,
 }
 
 fn refused(text: &str) -> WebSocketError {

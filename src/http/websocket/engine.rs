@@ -9,6 +9,7 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame, Utf8Bytes};
 use tungstenite::protocol::{Message as Raw, Role, WebSocketConfig, WebSocketContext};
 
+use super::deflate::{Agreement, Fault, Incoming};
 use super::error::{Kind, WebSocketError};
 use super::message::{Close, Message};
 use super::options::Limits;
@@ -25,6 +26,8 @@ pub(super) struct Engine {
 struct Wire {
     incoming: Vec<u8>,
     used: usize,
+    /// What makes plain frames of compressed ones, if there may be any.
+    inflating: Option<Incoming>,
     /// The peer will send nothing more.
     ended: bool,
     outgoing: Vec<u8>,
@@ -42,13 +45,16 @@ pub(super) enum Step {
 }
 
 impl Engine {
-    pub(super) fn new(role: Role, limits: &Limits) -> Engine {
+    pub(super) fn new(role: Role, limits: &Limits, agreement: Option<Agreement>) -> Engine {
         let config = WebSocketConfig::default()
             .read_buffer_size(PIECE)
             .write_buffer_size(0)
             .max_message_size(Some(limits.max_message))
             .max_frame_size(Some(limits.max_frame.min(limits.max_message).max(125)));
-        Engine { context: WebSocketContext::new(role, Some(config)), wire: Wire::default() }
+        let inflating = agreement
+            .map(|_| Incoming::new(role == Role::Server, limits.max_message, limits.max_frame.max(125)));
+        let wire = Wire { inflating, ..Wire::default() };
+        Engine { context: WebSocketContext::new(role, Some(config)), wire }
     }
 
     /// Takes in what the stream has given; nothing is its end.
@@ -97,6 +103,10 @@ impl Engine {
             Error::Utf8(_) => (1007, "a text is not UTF-8".to_string()),
             Error::Capacity(error) => (1009, error.to_string()),
             Error::Protocol(error) => (1002, error.to_string()),
+            Error::Io(error) => match error.get_ref().and_then(|error| error.downcast_ref::<Fault>()) {
+                Some(fault) => (fault.code, fault.text.to_string()),
+                None => (1002, error.to_string()),
+            },
             error => (1002, error.to_string()),
         };
         self.close(code, &text);
@@ -117,12 +127,12 @@ impl Engine {
         let _ = self.context.close(&mut self.wire, (code != 1005).then_some(frame));
     }
 
-    /// Adds a frame of a message.
-    pub(super) fn write(&mut self, kind: Data, piece: Bytes, is_last: bool) {
+    /// Adds a frame of a message. That a message is compressed is said in its first.
+    pub(super) fn write(&mut self, kind: Data, piece: Bytes, is_last: bool, is_compressed: bool) {
+        let mut frame = Frame::message(piece, OpCode::Data(kind), is_last);
+        frame.header_mut().rsv1 = is_compressed && kind != Data::Continue;
         // As above: if it was closed, the message is not sent.
-        let _ = self
-            .context
-            .write(&mut self.wire, Raw::Frame(Frame::message(piece, OpCode::Data(kind), is_last)));
+        let _ = self.context.write(&mut self.wire, Raw::Frame(frame));
     }
 
     pub(super) fn ping(&mut self, payload: Bytes) {
@@ -156,12 +166,18 @@ impl Engine {
 impl Read for Wire {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
         let rest = &self.incoming[self.used..];
-        if rest.is_empty() && !self.ended {
+        let (used, count) = match &mut self.inflating {
+            Some(inflating) => inflating.read(rest, place).map_err(io::Error::other)?,
+            None => {
+                let count = rest.len().min(place.len());
+                place[..count].copy_from_slice(&rest[..count]);
+                (count, count)
+            }
+        };
+        self.used += used;
+        if count == 0 && !self.ended {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let count = rest.len().min(place.len());
-        place[..count].copy_from_slice(&rest[..count]);
-        self.used += count;
         Ok(count)
     }
 }

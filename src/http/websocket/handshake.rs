@@ -4,6 +4,7 @@ use ::http::{HeaderValue, Method, StatusCode, header};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
 
+use super::deflate::{self, Agreement};
 use super::options::{Origins, WebSocketOptions};
 use super::socket::WebSocket;
 use crate::http::request::Request;
@@ -32,13 +33,14 @@ impl WebSocketOptions {
         request: &Request<'_>,
         talk: impl FnOnce(WebSocket) -> R + 'static,
     ) -> Response {
-        let (accept, protocol) = match self.check(request) {
+        let Agreed { accept, protocol, compression } = match self.check(request) {
             Ok(agreed) => agreed,
             Err(refusal) => return *refusal,
         };
         let (options, chosen) = (self, protocol.clone());
+        let (agreement, extension) = compression.unzip();
         let response = Response::upgrade("websocket", move |stream| {
-            let socket = WebSocket::new(stream, Role::Server, &options, chosen)?;
+            let socket = WebSocket::new(stream, Role::Server, &options, chosen, agreement)?;
             let outcome = unwind::catch(|| talk(socket.clone()).conclude());
             let code = match &outcome {
                 Err(payload) if unwind::is_private(payload) => None,
@@ -51,15 +53,18 @@ impl WebSocketOptions {
             }
             outcome.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
         });
-        let response = response.header(header::SEC_WEBSOCKET_ACCEPT, accept);
-        match protocol {
-            Some(protocol) => response.header(header::SEC_WEBSOCKET_PROTOCOL, protocol),
-            None => response,
+        let mut response = response.header(header::SEC_WEBSOCKET_ACCEPT, accept);
+        if let Some(protocol) = protocol {
+            response = response.header(header::SEC_WEBSOCKET_PROTOCOL, protocol);
         }
+        if let Some(extension) = extension {
+            response = response.header(header::SEC_WEBSOCKET_EXTENSIONS, extension);
+        }
+        response
     }
 
-    /// The key to answer with and the subprotocol, or the refusal.
-    fn check(&self, request: &Request<'_>) -> Result<(String, Option<String>), Box<Response>> {
+    /// What to answer, or the refusal.
+    fn check(&self, request: &Request<'_>) -> Result<Agreed, Box<Response>> {
         if request.method() != Method::GET {
             return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with a GET\n")
                 .header(header::ALLOW, "GET")
@@ -85,7 +90,12 @@ impl WebSocketOptions {
                 .flat_map(|value| value.split(|&b| b == b','))
                 .any(|name| name.trim_ascii() == known.as_bytes())
         });
-        Ok((derive_accept_key(key), protocol.cloned()))
+        let offers = self.limits.compress.then(|| request.header_all("sec-websocket-extensions"));
+        Ok(Agreed {
+            accept: derive_accept_key(key),
+            protocol: protocol.cloned(),
+            compression: offers.and_then(deflate::accept),
+        })
     }
 
     fn allows_origin(&self, request: &Request<'_>) -> bool {
@@ -104,6 +114,15 @@ impl WebSocketOptions {
             }
         }
     }
+}
+
+/// What the server has made of a request.
+struct Agreed {
+    /// The answer to the key.
+    accept: String,
+    protocol: Option<String>,
+    /// With the header that says so.
+    compression: Option<(Agreement, String)>,
 }
 
 /// The value of a header that must be there once.

@@ -15,8 +15,10 @@
 //! * A message that has begun is sent whole: who is killed while it writes leaves the rest in `outgoing`, and the next one who sends
 //!   goes on there.
 //! * Answers that cannot leave are bounded. A reader with too many of them waits for them to leave, which makes the peer wait.
+//! * Compressed messages are plain ones to the engine: `deflate` is on either side of it.
 
 mod client;
+mod deflate;
 mod engine;
 mod error;
 mod handshake;

@@ -8,6 +8,7 @@ use tungstenite::Bytes;
 use tungstenite::protocol::Role;
 use tungstenite::protocol::frame::coding::Data;
 
+use super::deflate::{Agreement, Deflating};
 use super::engine::{Engine, Step};
 use super::error::WebSocketError;
 use super::message::Message;
@@ -30,6 +31,8 @@ pub(super) struct Session {
     engine: RefCell<Engine>,
     pub(super) stream: Upgraded,
     limits: Limits,
+    /// Messages may be compressed.
+    pub(super) agreement: Option<Agreement>,
     /// A greenlet reads.
     reading: Cell<bool>,
     /// Much came with the last read.
@@ -43,13 +46,19 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(stream: Upgraded, role: Role, limits: &Limits) -> io::Result<Session> {
+    pub(super) fn new(
+        stream: Upgraded,
+        role: Role,
+        limits: &Limits,
+        agreement: Option<Agreement>,
+    ) -> io::Result<Session> {
         stream.set_write_timeout(limits.write_timeout)?;
         stream.set_read_timeout(limits.ping_every)?;
         Ok(Session {
-            engine: RefCell::new(Engine::new(role, limits)),
+            engine: RefCell::new(Engine::new(role, limits, agreement)),
             stream,
             limits: limits.clone(),
+            agreement,
             reading: Cell::new(false),
             is_busy: Cell::new(false),
             is_doubted: Cell::new(false),
@@ -181,15 +190,21 @@ impl Session {
     pub(super) fn send(&self, message: Message) -> Result<(), WebSocketError> {
         let turn = self.take_turn()?;
         self.check_open()?;
-        let (kind, bytes) = match message {
+        let (kind, bytes): (Data, Bytes) = match message {
             Message::Text(text) => (Data::Text, text.into()),
             Message::Binary(bytes) => (Data::Binary, bytes.into()),
         };
-        let mut pieces = Pieces { session: self, kind, rest: Some(bytes) };
+        let deflating = self.window(bytes.len()).map(Deflating::begin);
+        let mut pieces = Pieces { session: self, kind, rest: Some(bytes), deflating };
         while pieces.encode_one() {
             self.drain(&turn)?;
         }
         Ok(())
+    }
+
+    /// That of the compressor for a message of this length, if it is worth one.
+    fn window(&self, length: usize) -> Option<u8> {
+        self.agreement?.window.filter(|_| length >= self.limits.compress_from)
     }
 
     #[track_caller]
@@ -349,6 +364,8 @@ struct Pieces<'a> {
     session: &'a Session,
     kind: Data,
     rest: Option<Bytes>,
+    /// If it is sent compressed.
+    deflating: Option<Deflating>,
 }
 
 impl Pieces<'_> {
@@ -357,14 +374,26 @@ impl Pieces<'_> {
         if piece.len() > FRAME {
             self.rest = Some(piece.split_off(FRAME));
         }
+        let is_last = self.rest.is_none();
         let kind = std::mem::replace(&mut self.kind, Data::Continue);
-        self.session.engine.borrow_mut().write(kind, piece, self.rest.is_none());
+        if let Some(deflating) = &mut self.deflating {
+            let deflated = deflating.piece(&piece, is_last);
+            // The first piece decides for all.
+            match kind != Data::Continue && deflated.len() >= piece.len() {
+                true => self.deflating = None,
+                false => piece = deflated.into(),
+            }
+        }
+        self.session.engine.borrow_mut().write(kind, piece, is_last, self.deflating.is_some());
         true
     }
 }
 
 impl Drop for Pieces<'_> {
     fn drop(&mut self) {
+        if let Some(deflating) = &mut self.deflating {
+            deflating.store_the_rest();
+        }
         while self.encode_one() {}
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use tungstenite::protocol::Role;
 
+use super::deflate::Agreement;
 use super::error::WebSocketError;
 use super::message::Message;
 use super::options::WebSocketOptions;
@@ -59,8 +60,9 @@ impl WebSocket {
         role: Role,
         options: &WebSocketOptions,
         protocol: Option<String>,
+        agreement: Option<Agreement>,
     ) -> Result<WebSocket, WebSocketError> {
-        let session = Rc::new(Session::new(stream, role, &options.limits)?);
+        let session = Rc::new(Session::new(stream, role, &options.limits, agreement)?);
         Ok(WebSocket { session, protocol: protocol.map(Into::into) })
     }
 
@@ -318,6 +320,25 @@ impl WebSocket {
     /// ```
     pub fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
+    }
+
+    /// May messages be compressed, because both sides have said so ([`WebSocketOptions::compress`])?
+    ///
+    /// ```
+    /// use greenloop::http::{Request, Server, WebSocketOptions};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.start(|request: &mut Request<'_>| {
+    ///     WebSocketOptions::new().compress(true).upgrade(request, |_| ())
+    /// })?;
+    /// let url = format!("ws://{}/", server.local_addr()?);
+    /// assert!(WebSocketOptions::new().compress(true).connect(&url)?.is_compressed());
+    /// assert!(!WebSocketOptions::new().connect(&url)?.is_compressed());
+    /// # server.stop(Duration::ZERO);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_compressed(&self) -> bool {
+        self.session.agreement.is_some()
     }
 
     /// The address of the peer, if the transport has such a thing.
