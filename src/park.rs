@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use crate::coro;
 use crate::fifo::Ticket;
+#[cfg(feature = "http")]
+use crate::hub::NEVER;
 use crate::hub::timers::TimerKey;
 use crate::hub::{Effect, Hub, IO_BUDGET, NothingLeft, Park, Reason, State, Task, Wake};
 use crate::unwind;
@@ -127,9 +129,7 @@ pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
 
 /// The park of a greenlet that gives its frames up for that time: see `greenlet/rounds.rs`.
 #[cfg(feature = "http")]
-pub(crate) struct Rest {
-    timer: Option<TimerKey>,
-}
+pub(crate) struct Rest;
 
 #[cfg(feature = "http")]
 impl Rest {
@@ -142,7 +142,9 @@ impl Rest {
         let task = hub.running();
         let refused = check_entry(&task);
         debug_assert!(refused.is_none(), "a round ends after it has caught what it threw");
-        Rest { timer: begin(hub, &task, reason, deadline, site) }
+        begin(hub, &task, reason, Deadline::NEVER, site);
+        hub.set_alarm(&task, deadline.0.unwrap_or(NEVER));
+        Rest
     }
 
     /// The first thing that the new frames do.
@@ -150,9 +152,7 @@ impl Rest {
     /// # Panics
     /// Throws what has come meanwhile.
     pub(crate) fn end(self, task: &Task) -> Woken {
-        if let Some(timer) = self.timer {
-            Hub::current().disarm(timer);
-        }
+        task.rest_until.set(NEVER);
         match task.wake.get() {
             Wake::Notified => Woken::Notified,
             Wake::TimedOut => Woken::TimedOut,

@@ -52,7 +52,7 @@ use schedule::Schedule;
 use spares::Spares;
 #[cfg(feature = "http")]
 pub(crate) use task::{End, Rounds};
-pub(crate) use task::{Extras, Object, Origin, Park, Reason, State, Task, Wake};
+pub(crate) use task::{Extras, NEVER, Object, Origin, Park, Reason, State, Task, Wake};
 use timers::{TimerKey, Timers};
 pub(crate) use turn::NothingLeft;
 pub(crate) use values::{Bound, Key};
@@ -74,6 +74,8 @@ pub(crate) enum Effect {
     Start,
     /// It was woken and found no stack: lets it try again.
     Retry,
+    /// Ends its rest, if that is over.
+    Rest,
 }
 
 pub(crate) struct Hub {
@@ -283,6 +285,28 @@ impl Hub {
 
     pub(crate) fn arm(&self, deadline: u64, task: Rc<Task>, effect: Effect) -> TimerKey {
         self.timers.borrow_mut().insert(deadline, Alarm { task, effect })
+    }
+
+    /// Has the rest of a task end at this time.
+    ///
+    /// Most rests end before, and the next one then is to end later. So an alarm that is not too late is left as it is; if it rings too
+    /// early it is set again. A connection that serves a hundred requests in a second sets one in all that time.
+    pub(crate) fn set_alarm(&self, task: &Rc<Task>, rest_until: u64) {
+        task.rest_until.set(rest_until);
+        if rest_until < task.alarm_at.get() {
+            self.clear_alarm(task);
+            task.alarm.set(Some(self.arm(rest_until, task.clone(), Effect::Rest)));
+            task.alarm_at.set(rest_until);
+        }
+    }
+
+    /// It will rest no more, or until an earlier time.
+    pub(crate) fn clear_alarm(&self, task: &Task) {
+        if task.alarm_at.replace(NEVER) != NEVER
+            && let Some(alarm) = task.alarm.take()
+        {
+            self.disarm(alarm);
+        }
     }
 
     /// Is it still to fire?

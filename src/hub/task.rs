@@ -101,6 +101,9 @@ impl Park {
     }
 }
 
+/// A time that does not come.
+pub(crate) const NEVER: u64 = u64::MAX;
+
 /// Set while a kill is to be delivered.
 const KILL: u8 = 1;
 /// Set while `expired` is not empty.
@@ -131,6 +134,10 @@ pub(crate) struct Task {
     pub(crate) note: Cell<usize>,
     /// What goes on after a rest, or after the greenlet's own function.
     pub(crate) rounds: Cell<Option<Box<dyn Rounds>>>,
+    /// When its rest ends at the latest; [`NEVER`] also while it does not rest.
+    pub(crate) rest_until: Cell<u64>,
+    /// When its [`alarm`](Self::alarm) rings; [`NEVER`] if it has none.
+    pub(crate) alarm_at: Cell<u64>,
 
     pub(crate) id: u64,
     pub(crate) name: Option<Rc<str>>,
@@ -143,6 +150,8 @@ pub(crate) struct Task {
     pub(crate) place: Cell<usize>,
     /// The timer of `spawn_later`.
     pub(crate) start_timer: Cell<Option<TimerKey>>,
+    /// The timer of its rests. It stays from one to the next, see [`Hub::set_alarm`](super::Hub::set_alarm).
+    pub(crate) alarm: Cell<Option<TimerKey>>,
     /// Who waits for its end.
     pub(crate) joiners: WaitList,
     /// How it has ended, once it has.
@@ -216,8 +225,11 @@ impl Task {
             shields: Cell::new(0),
             coroutine: RefCell::new(None),
             rounds: Cell::new(None),
+            rest_until: Cell::new(NEVER),
+            alarm_at: Cell::new(NEVER),
             place: Cell::new(usize::MAX),
             start_timer: Cell::new(None),
+            alarm: Cell::new(None),
             joiners: WaitList::new(),
             outcome: Cell::new(None),
             extras,
@@ -244,8 +256,11 @@ impl Task {
             shields,
             coroutine,
             rounds,
+            rest_until,
+            alarm_at,
             place: _, // the hub's to set
             start_timer,
+            alarm,
             joiners,
             outcome,
             extras,
@@ -261,7 +276,10 @@ impl Task {
         interrupts.set(0);
         expired.get_mut().clear();
         shields.set(0);
+        rest_until.set(NEVER);
+        alarm_at.set(NEVER);
         start_timer.set(None);
+        alarm.set(None);
         outcome.set(None);
         if bound.is_some() {
             *extras = OnceCell::from(Box::new(Extras::new(bound)));

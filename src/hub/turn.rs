@@ -14,7 +14,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::task::HOT;
+use super::task::{HOT, NEVER};
 use super::{Alarm, Effect, Hub, IO_BUDGET, State, Task, Wake};
 use crate::coro::{Coroutine, Label, Step};
 use crate::report;
@@ -135,6 +135,7 @@ impl Hub {
         if !task.is_done() {
             return;
         }
+        self.clear_alarm(task);
         let entry = self.live.borrow_mut().remove(task.place.get());
         debug_assert!(Rc::ptr_eq(&entry, task));
         self.spares.give(entry);
@@ -265,6 +266,15 @@ impl Hub {
                     if task.state.get() == State::Parked {
                         task.state.set(State::Ready);
                         self.schedule.push(task);
+                    }
+                }
+                Effect::Rest => {
+                    task.alarm.set(None);
+                    task.alarm_at.set(NEVER);
+                    match task.rest_until.get() {
+                        NEVER => {}
+                        until if until <= now => _ = self.wake(&task, Wake::TimedOut),
+                        until => self.set_alarm(&task, until),
                     }
                 }
                 Effect::Expire(scope) => {

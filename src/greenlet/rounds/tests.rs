@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Round, follow};
-use crate::hub::Reason;
+use crate::hub::{Hub, Reason, Wake};
 use crate::park::{Deadline, Woken};
 use crate::pool::Pool;
-use crate::testing::{virtual_time, wait_all_parked};
+use crate::testing::{elapsed, virtual_time, wait_all_parked};
 use crate::{Greenlet, LoopExit, Outcome, current, sleep, spawn, timeout, wait_all};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -51,6 +51,68 @@ fn the_value_is_that_of_its_function_and_comes_after_the_last_round() {
         assert!(!greenlet.wait_timeout(SECOND * 5 / 2));
         assert!(greenlet.wait_timeout(SECOND));
         assert_eq!(greenlet.join().unwrap(), 7);
+    });
+}
+
+/// Rests for these times, in seconds, one after the other, and gives what ended each and when. Every rest but the last is ended by the
+/// caller.
+fn rests(seconds: &'static [u64]) -> (Greenlet<()>, Rc<RefCell<Vec<(Woken, u64)>>>) {
+    let ends = Rc::new(RefCell::new(Vec::new()));
+    let greenlet = spawn({
+        let (ends, mut times) = (ends.clone(), seconds.iter());
+        move || {
+            follow(move |woken| {
+                ends.borrow_mut().extend(woken.map(|woken| (woken, elapsed().as_secs())));
+                times.next().map_or(Round::Over, |&time| nap(SECOND * time as u32))
+            });
+        }
+    });
+    wait_all_parked();
+    (greenlet, ends)
+}
+
+fn wake(greenlet: &Greenlet<()>) {
+    assert!(Hub::current().wake(&greenlet.handle().task(), Wake::Notified));
+    wait_all_parked();
+}
+
+#[test]
+fn a_rest_ends_in_its_own_time_whatever_the_one_before_would_have_had() {
+    virtual_time(|| {
+        for (seconds, end) in [(&[5, 10], 12), (&[10, 5], 7), (&[5, 5], 7), (&[1000, 1], 3)] {
+            let began = elapsed().as_secs();
+            let (greenlet, ends) = rests(seconds);
+            sleep(2 * SECOND);
+            wake(&greenlet);
+            greenlet.join().unwrap();
+            assert_eq!(
+                ends.take(),
+                [(Woken::Notified, began + 2), (Woken::TimedOut, began + end)],
+                "{seconds:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn what_is_left_of_a_rest_wakes_nobody_later() {
+    virtual_time(|| {
+        let (greenlet, ends) = rests(&[5]);
+        wake(&greenlet);
+        assert_eq!((greenlet.is_finished(), ends.take()), (true, vec![(Woken::Notified, 0)]));
+        let slept = spawn(|| {
+            let mut rest = Some(nap(SECOND));
+            follow(move |_| {
+                rest.take().unwrap_or_else(|| {
+                    sleep(5 * SECOND); // in a round, the next rest's time over
+                    Round::Over
+                })
+            });
+        });
+        slept.join().unwrap();
+        assert_eq!(elapsed(), 6 * SECOND);
+        wait_all();
+        assert_eq!(elapsed(), 6 * SECOND, "an ended greenlet keeps no time");
     });
 }
 
