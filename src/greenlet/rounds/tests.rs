@@ -54,10 +54,13 @@ fn the_value_is_that_of_its_function_and_comes_after_the_last_round() {
     });
 }
 
+/// What ended each rest, and when.
+type Ends = Rc<RefCell<Vec<(Woken, u64)>>>;
+
 /// Rests for these times, in seconds, one after the other, and gives what ended each and when. Every rest but the last is ended by the
 /// caller.
-fn rests(seconds: &'static [u64]) -> (Greenlet<()>, Rc<RefCell<Vec<(Woken, u64)>>>) {
-    let ends = Rc::new(RefCell::new(Vec::new()));
+fn rests(seconds: &'static [u64]) -> (Greenlet<()>, Ends) {
+    let ends = Ends::default();
     let greenlet = spawn({
         let (ends, mut times) = (ends.clone(), seconds.iter());
         move || {
@@ -72,7 +75,7 @@ fn rests(seconds: &'static [u64]) -> (Greenlet<()>, Rc<RefCell<Vec<(Woken, u64)>
 }
 
 fn wake(greenlet: &Greenlet<()>) {
-    assert!(Hub::current().wake(&greenlet.handle().task(), Wake::Notified));
+    assert!(Hub::current().wake(greenlet.handle().task(), Wake::Notified));
     wait_all_parked();
 }
 
