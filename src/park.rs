@@ -219,6 +219,7 @@ pub(crate) fn wait_here(list: &WaitList, place: &mut Place, reason: Reason, dead
 
 /// [`wait_on`] for a caller whose own caller is to stand in reports, and cannot be seen from here.
 #[inline]
+#[track_caller]
 pub(crate) fn wait_on_at(
     list: &WaitList,
     place: &mut Place,
@@ -230,6 +231,7 @@ pub(crate) fn wait_on_at(
 }
 
 #[inline(always)]
+#[track_caller]
 fn wait_here_on(
     list: &WaitList,
     place: &mut Place,
