@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use greenloop::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host, lookup_host_timeout};
 use greenloop::testing::{elapsed, virtual_time};
 use greenloop::{shield, sleep, spawn, threadpool, timeout};
-use net_support::{Flag, LONG, Mute, PROMPT, SHORT, in_a_child, ms, open_descriptors, spawn_parked};
+use net_support::{Flag, LONG, Mute, Nobody, PROMPT, SHORT, in_a_child, ms, open_descriptors, spawn_parked};
 
 fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -21,9 +21,12 @@ fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// An address of this machine where nobody listens.
+/// An address of this machine where nobody listens, for as long as the tests run.
 fn nobody() -> SocketAddr {
-    listen().1
+    let nobody = Nobody::new();
+    let address = nobody.address();
+    std::mem::forget(nobody);
+    address
 }
 
 fn raw_error(error: &io::Error) -> Option<i32> {
@@ -264,13 +267,14 @@ fn a_connection_can_come_from_a_chosen_address() {
     assert_eq!(listener.accept().unwrap().1, client.local_addr().unwrap());
     // With a port, two connections from it to different peers.
     let (other, other_address) = listen();
-    let local = nobody();
+    let local = listen().1;
     let one = TcpStream::connect_from(local, address).unwrap();
     let two = TcpStream::connect_from(local, other_address).unwrap();
     assert_eq!([one.local_addr().unwrap(), two.local_addr().unwrap()], [local; 2]);
     drop((other, one, two));
     // Refused.
-    for local in ["127.0.0.1:0".parse().unwrap(), nobody()] {
+    let free = listen().1;
+    for local in ["127.0.0.1:0".parse().unwrap(), free] {
         let error = TcpStream::connect_from(local, dead).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         assert!(

@@ -10,7 +10,9 @@ use greenloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListen
 use greenloop::server::StreamServer;
 use greenloop::testing::virtual_time;
 use greenloop::{join_all, sleep, spawn, threadpool, timeout};
-use net_support::{LONG, Mute, PROMPT, connection, in_a_child, ms, open_descriptors, reset, spawn_parked};
+use net_support::{
+    LONG, Mute, Nobody, PROMPT, connection, in_a_child, ms, open_descriptors, reset, spawn_parked,
+};
 
 /// Does `work` twice, the first time to make what stays (hub, worker threads), and compares the number of descriptors.
 fn leaves_none_open(name: &str, work: impl Fn()) {
@@ -54,10 +56,9 @@ fn connections_that_end_in_every_way_leave_none_open() {
 #[test]
 fn calls_that_fail_or_are_interrupted_leave_none_open() {
     leaves_none_open("calls_that_fail_or_are_interrupted_leave_none_open", || {
-        let mute = Mute::new();
+        let (mute, nobody) = (Mute::new(), Nobody::new());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, dead) =
-            (mute.address(), TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+        let (address, dead) = (mute.address(), nobody.address());
         for _ in 0..10 {
             TcpStream::connect(dead).unwrap_err();
             TcpListener::bind(listener.local_addr().unwrap()).unwrap_err();
@@ -116,7 +117,8 @@ fn sockets_of_the_other_kinds_leave_none_open() {
 fn attempts_at_several_addresses_leave_none_open() {
     leaves_none_open("attempts_at_several_addresses_leave_none_open", || {
         let (mutes, listener) = ([Mute::new(), Mute::new()], TcpListener::bind("127.0.0.1:0").unwrap());
-        let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let nobody = Nobody::new();
+        let dead = nobody.address();
         let address = listener.local_addr().unwrap();
         let addresses = [mutes[0].address(), dead, mutes[1].address(), address];
         for limit in [1, 100, 251, 300, 499] {

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use greenloop::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
 use greenloop::{join_all, sleep, spawn, threadpool, timeout, yield_now};
-use net_support::{Flag, LONG, Mute, PROMPT, SHORT, connection, ms, spawn_parked};
+use net_support::{Flag, LONG, Mute, Nobody, PROMPT, SHORT, connection, ms, spawn_parked};
 
 fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -20,9 +20,12 @@ fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// An address of this machine where nobody listens.
+/// An address of this machine where nobody listens, for as long as the tests run.
 fn nobody() -> SocketAddr {
-    listen().1
+    let nobody = Nobody::new();
+    let address = nobody.address();
+    std::mem::forget(nobody);
+    address
 }
 
 fn raw_error(error: &io::Error) -> Option<i32> {

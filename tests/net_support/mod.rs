@@ -180,6 +180,21 @@ impl Pattern {
     }
 }
 
+/// An address of this machine where nobody listens, nor can begin to while this lives: a port that was only given up may soon be another's.
+pub(crate) struct Nobody(socket2::Socket);
+
+impl Nobody {
+    pub(crate) fn new() -> Nobody {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+        Nobody(socket)
+    }
+
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+}
+
 /// A listener that answers nobody: its queue is full, so who connects waits.
 pub(crate) struct Mute {
     listener: std::net::TcpListener,
