@@ -157,8 +157,8 @@ fn a_report_calls_no_panic_hook() {
 }
 
 #[test]
-fn where_stacks_are_short_all_of_that_is_reported_and_the_loop_goes_on() {
-    const NAME: &str = "where_stacks_are_short_all_of_that_is_reported_and_the_loop_goes_on";
+fn where_no_address_space_is_left_for_stacks_that_is_reported_and_the_loop_goes_on() {
+    const NAME: &str = "where_no_address_space_is_left_for_stacks_that_is_reported_and_the_loop_goes_on";
     if !is_child(NAME) {
         let text = run_again(NAME, false);
         for what in
