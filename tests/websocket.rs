@@ -110,22 +110,7 @@ fn frames_cut_at_every_byte_arrive_whole() {
         (FIN | BINARY, whole),
         (FIN | CLOSE, vec![3, 232]),
     ];
-    for cut in 1..input.len() {
-        let (server, mut client) = connected();
-        client.write_all(&input[..cut]).unwrap();
-        yield_now();
-        client.write_all(&input[cut..]).unwrap();
-        assert_eq!(frames(&mut client), expected, "cut at {cut}");
-        server.stop(Duration::ZERO);
-    }
-    // All cuts at once.
-    let (server, mut client) = connected();
-    for byte in input {
-        client.write_all(&[byte]).unwrap();
-        yield_now();
-    }
-    assert_eq!(frames(&mut client), expected);
-    server.stop(Duration::ZERO);
+    is_answered_however_it_is_cut(connected, &input, &expected);
 }
 
 #[test]

@@ -245,21 +245,11 @@ fn frames_cut_at_every_byte_arrive_whole() {
         (FIN | BINARY, b"Hello".to_vec()),
         (FIN | CLOSE, vec![3, 232]),
     ];
-    for cut in 1..input.len() {
-        let (server, mut client, _) = noting_server_with(compressing(), OFFER);
-        client.write_all(&input[..cut]).unwrap();
-        yield_now();
-        client.write_all(&input[cut..]).unwrap();
-        assert_eq!(frames(&mut client), expected, "cut at {cut}");
-        server.stop(Duration::ZERO);
-    }
-    let (server, mut client, _) = noting_server_with(compressing(), OFFER);
-    for byte in input {
-        client.write_all(&[byte]).unwrap();
-        yield_now();
-    }
-    assert_eq!(frames(&mut client), expected);
-    server.stop(Duration::ZERO);
+    let connected = || {
+        let (server, client, _) = noting_server_with(compressing(), OFFER);
+        (server, client)
+    };
+    is_answered_however_it_is_cut(connected, &input, &expected);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use greenloop::http::{
     self, Request, Response, RunningServer, Server, WebSocket, WebSocketError, WebSocketOptions,
 };
 use greenloop::net::TcpStream;
+use greenloop::yield_now;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -127,6 +128,30 @@ pub fn connected() -> (RunningServer, TcpStream) {
     let (server, mut client) = echo_server();
     shake(&mut client);
     (server, client)
+}
+
+/// Sends `input` in two pieces, cut at each byte, and byte by byte: it is answered with these frames and the end each time.
+pub fn is_answered_however_it_is_cut(
+    connected: impl Fn() -> (RunningServer, TcpStream),
+    input: &[u8],
+    expected: &[(u8, Vec<u8>)],
+) {
+    for cut in 1..input.len() {
+        let (server, mut client) = connected();
+        client.write_all(&input[..cut]).unwrap();
+        yield_now();
+        client.write_all(&input[cut..]).unwrap();
+        assert_eq!(frames(&mut client), expected, "cut at {cut}");
+        server.stop(Duration::ZERO);
+    }
+    // All cuts at once.
+    let (server, mut client) = connected();
+    for byte in input {
+        client.write_all(&[*byte]).unwrap();
+        yield_now();
+    }
+    assert_eq!(frames(&mut client), expected);
+    server.stop(Duration::ZERO);
 }
 
 /// A place for what happens elsewhere.
