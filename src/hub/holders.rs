@@ -52,8 +52,13 @@ impl Contention {
     #[inline]
     pub(crate) fn held_by(&self, holder: Option<Holder>) {
         if let Some(key) = self.key.get() {
-            Hub::current().holders.0.borrow_mut()[key].holder = holder;
+            Self::note(key, holder);
         }
+    }
+
+    #[cold]
+    fn note(key: usize, holder: Option<Holder>) {
+        Hub::current().holders.0.borrow_mut()[key].holder = holder;
     }
 
     /// The running greenlet begins to wait for the lock, until the result is dropped.

@@ -48,7 +48,7 @@ impl RawLock {
     }
 
     /// Takes the lock if it is free.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_acquire(&self) -> bool {
         let free = self.state.get() == State::Free;
         if free {
@@ -66,7 +66,7 @@ impl RawLock {
         nobody_holds
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&self) {
         let me = Hub::current().running_id();
         self.state.set(State::Held(me));
