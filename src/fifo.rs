@@ -123,6 +123,15 @@ impl<T> Fifo<T> {
         }
     }
 
+    /// Takes the first entry that is such a one.
+    #[inline]
+    pub(crate) fn pop_first_such(&mut self, is_such: impl Fn(&T) -> bool) -> Option<T> {
+        match self.first {
+            NONE => self.sole.take_if(|sole| is_such(&sole.value)).map(Sole::into_value),
+            _ => self.find(is_such).and_then(|ticket| self.remove(ticket)),
+        }
+    }
+
     /// The entry that `ticket` names, if it is still here.
     pub(crate) fn get_mut(&mut self, ticket: Ticket) -> Option<&mut T> {
         match ticket.index {

@@ -204,7 +204,7 @@ pub(crate) fn lengthen_turn(operations: u32) {
 #[inline]
 #[track_caller]
 pub(crate) fn wait_on(list: &WaitList, place: &mut Place, reason: Reason, deadline: Deadline) -> Woken {
-    wait_here_on(list, place, reason, deadline, Location::caller())
+    wait_here_on(list, place, None, reason, deadline, Location::caller()).0
 }
 
 /// [`wait_on`] in the frame of its caller, for what is waited on more often than for anything else.
@@ -214,7 +214,20 @@ pub(crate) fn wait_on(list: &WaitList, place: &mut Place, reason: Reason, deadli
 #[inline(always)]
 #[track_caller]
 pub(crate) fn wait_here(list: &WaitList, place: &mut Place, reason: Reason, deadline: Deadline) -> Woken {
-    wait_here_on(list, place, reason, deadline, Location::caller())
+    wait_here_on(list, place, None, reason, deadline, Location::caller()).0
+}
+
+/// [`wait_here`] with a number for whoever wakes the task from the list. Gives the number that stands there afterwards.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn wait_with_note(
+    list: &WaitList,
+    place: &mut Place,
+    note: usize,
+    reason: Reason,
+    deadline: Deadline,
+) -> (Woken, usize) {
+    wait_here_on(list, place, Some(note), reason, deadline, Location::caller())
 }
 
 /// [`wait_on`] for a caller whose own caller is to stand in reports, and cannot be seen from here.
@@ -227,7 +240,7 @@ pub(crate) fn wait_on_at(
     deadline: Deadline,
     site: &'static Location<'static>,
 ) -> Woken {
-    wait_here_on(list, place, reason, deadline, site)
+    wait_here_on(list, place, None, reason, deadline, site).0
 }
 
 #[inline(always)]
@@ -235,27 +248,31 @@ pub(crate) fn wait_on_at(
 fn wait_here_on(
     list: &WaitList,
     place: &mut Place,
+    note: Option<usize>,
     reason: Reason,
     deadline: Deadline,
     site: &'static Location<'static>,
-) -> Woken {
+) -> (Woken, usize) {
     let hub = Hub::current();
     let task = hub.running();
+    if let Some(note) = note {
+        task.note.set(note);
+    }
     if let Some(refused) = check_entry(&task) {
-        return refused;
+        return (refused, note.unwrap_or_default());
     }
     let is_root = task.is_root;
     let timer = begin(hub, &task, reason, deadline, site);
     // The list gets the only reference that there is for this park: who wakes the task hands it on to the run queue, and that to the hub.
     let enrolled = Enrolled { list, ticket: list.enrol(task, place) };
     match end(hub, is_root, timer) {
-        Wake::Notified => {
+        (Wake::Notified, note) => {
             enrolled.has_been_called();
-            Woken::Notified
+            (Woken::Notified, note)
         }
-        other => {
+        (other, note) => {
             drop(enrolled);
-            woken_otherwise(hub, other)
+            (woken_otherwise(hub, other), note)
         }
     }
 }
@@ -343,7 +360,7 @@ fn suspend(
     site: &'static Location<'static>,
 ) -> Wake {
     let timer = begin(hub, task, reason, deadline, site);
-    end(hub, task.is_root, timer)
+    end(hub, task.is_root, timer).0
 }
 
 /// Marks the running task as parked, which it then must be at once.
@@ -360,14 +377,15 @@ fn begin(
     deadline.0.map(|deadline| hub.arm(deadline, task.clone(), Effect::Wake))
 }
 
-/// Parks the task that is marked so, until it is woken.
+/// Parks the task that is marked so, until it is woken. Gives its note too.
 #[inline(always)]
-fn end(hub: &Hub, is_root: bool, timer: Option<TimerKey>) -> Wake {
+fn end(hub: &Hub, is_root: bool, timer: Option<TimerKey>) -> (Wake, usize) {
     let nothing_left = switch(hub, is_root).is_err();
     if let Some(timer) = timer {
         hub.disarm(timer);
     }
-    if nothing_left { Wake::NothingLeft } else { hub.wake_of_running() }
+    let (wake, note) = hub.wake_and_note();
+    (if nothing_left { Wake::NothingLeft } else { wake }, note)
 }
 
 /// Leaves this stack until the running task's turn comes. The only call of `coro::suspend`.

@@ -137,23 +137,18 @@ impl WaitList {
         self.wake_next(Hub::current()).is_some()
     }
 
-    /// Wakes the greenlet that has been parked here longest and gives it. Those that watch stay as they are.
+    /// Wakes the greenlet that has been parked here longest, and meets it in the act. Those that watch stay as they are.
     #[inline]
-    pub(crate) fn wake_parked(&self) -> Option<Rc<Task>> {
-        match self.is_empty() {
-            true => None,
-            false => self.wake_first_parked(),
-        }
-    }
-
-    fn wake_first_parked(&self) -> Option<Rc<Task>> {
+    pub(crate) fn wake_parked<R>(&self, meet: impl FnOnce(&Task) -> R) -> Option<R> {
         loop {
-            let mut waiters = self.waiters.borrow_mut();
-            let ticket = waiters.find(|waiter| matches!(waiter, Waiter::Task(_)))?;
-            let Some(Waiter::Task(task)) = waiters.remove(ticket) else { return None };
-            drop(waiters);
-            if Hub::current().wake(&task, Wake::Notified) {
-                return Some(task);
+            let is_task = |waiter: &Waiter| matches!(waiter, Waiter::Task(_));
+            let first = self.waiters.borrow_mut().pop_first_such(is_task)?;
+            let Waiter::Task(task) = first else { return None };
+            // Something else may have woken it, and its turn has not come yet.
+            if task.state.get() == State::Parked {
+                let met = meet(&task);
+                Hub::current().wake_owned(task, Wake::Notified);
+                return Some(met);
             }
         }
     }

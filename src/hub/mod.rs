@@ -168,16 +168,11 @@ impl Hub {
         self.running.borrow().id
     }
 
-    /// Leaves a number for whoever wakes the running task.
+    /// Why the running task was woken last, and its note.
     #[inline]
-    pub(crate) fn leave_note(&self, note: usize) {
-        self.running.borrow().note.set(note);
-    }
-
-    /// Why the running task was woken last.
-    #[inline]
-    pub(crate) fn wake_of_running(&self) -> Wake {
-        self.running.borrow().wake.get()
+    pub(crate) fn wake_and_note(&self) -> (Wake, usize) {
+        let running = self.running.borrow();
+        (running.wake.get(), running.note.get())
     }
 
     /// A number for a greenlet or a timeout scope that no other of this hub has.

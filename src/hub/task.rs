@@ -130,7 +130,7 @@ pub(crate) struct Task {
     /// The greenlet's frames; absent for a root, after the end, and while it rests. Borrowed only by the one place that resumes.
     pub(crate) coroutine: RefCell<Option<Coroutine>>,
     pub(crate) park: Cell<Park>,
-    /// What a parked task leaves for the one that wakes it: a number that is theirs alone.
+    /// What a parked task leaves for the one that wakes it, and that one for it: a number that is theirs alone.
     pub(crate) note: Cell<usize>,
     /// What goes on after a rest, or after the greenlet's own function.
     pub(crate) rounds: Cell<Option<Box<dyn Rounds>>>,

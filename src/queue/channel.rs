@@ -1,21 +1,22 @@
 //! A queue without room: giver and taker meet.
 //!
-//! An item that is put stays with its putter. It lies in the putter's *slot*, and whoever gets it takes it from there in the act of
-//! waking the putter. So a putter whose time is over, or which is to be killed, can no longer be woken by a getter, and keeps
+//! An item that is put stays with its putter. It lies in a *slot* that the putter has noted, and whoever gets it takes it from there in
+//! the act of waking the putter. So a putter whose time is over, or which is to be killed, can no longer be woken by a getter, and keeps
 //! its item; and a getter that is killed has none to lose.
 //!
 //! ```text
-//!   put:  fill own slot ──▶ call a getter ──▶ park ──┬──▶ slot empty: taken
-//!                                                    └──▶ else (time over, closed, killed): the item is still here
+//!   put:  fill a slot, note it ──▶ call a getter ──▶ park ──┬──▶ nothing noted any longer: taken
+//!                                                           └──▶ else (time over, closed, killed): the item is still here
 //!   get:  wake the first parked putter and empty its slot;  if there is none: park until one calls, then again
 //! ```
 //!
-//! `try_put` cannot wait for the getter to take the item, so it does it the other way round: it puts the item into the slot of the
-//! first parked getter in the act of waking it. A greenlet that was woken so comes out of its park by the front door, even if it
+//! `try_put` cannot wait for the getter to take the item, so it does it the other way round: it fills a slot and notes it for the first
+//! parked getter in the act of waking it. A greenlet that was woken so comes out of its park by the front door, even if it
 //! is killed before its turn, and finds the item.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use slab::Slab;
 use super::listed::Source;
 use super::methods::{Iter, queue_iteration};
 use super::{GetError, PutError};
-use crate::hub::{Hub, Reason};
+use crate::hub::Reason;
 use crate::park::{self, Deadline, Woken};
 use crate::waitlist::{Place, WaitList};
 
@@ -50,8 +51,8 @@ pub struct Channel<T> {
 }
 
 struct Inner<T> {
-    /// One for each greenlet that is in `put` or waits in `get`; its task notes which.
-    slots: RefCell<Slab<Option<T>>>,
+    /// The items on their way; the task of each one's greenlet notes which is its own.
+    slots: RefCell<Slab<T>>,
     closed: Cell<bool>,
     getters: WaitList,
     putters: WaitList,
@@ -195,13 +196,11 @@ impl<T> Channel<T> {
         if self.is_closed() {
             return Err(PutError::Closed(item));
         }
-        match self.inner.getters.wake_parked() {
-            Some(getter) => {
-                self.inner.slots.borrow_mut()[getter.note.get()] = Some(item);
-                Ok(())
-            }
-            None => Err(PutError::Full(item)),
-        }
+        let mut item = Some(item);
+        self.inner.getters.wake_parked(|getter| {
+            getter.note.set(item.take().map_or(NOTHING, |item| self.inner.slots.borrow_mut().insert(item)));
+        });
+        item.map_or(Ok(()), |item| Err(PutError::Full(item)))
     }
 
     #[track_caller]
@@ -214,13 +213,16 @@ impl<T> Channel<T> {
             return self.try_put(item);
         }
         let inner = &*self.inner;
-        let slot = Slot::new(inner, Some(item));
+        let slot = Slot::fill(inner, item);
         inner.getters.wake_one();
-        slot.wait(&inner.putters, &mut Place::default(), "channel (put)", deadline);
-        match slot.take() {
+        let (mut place, reason) = (Place::default(), Reason::plain("channel (put)"));
+        match park::wait_with_note(&inner.putters, &mut place, slot.key, reason, deadline) {
+            (_, NOTHING) => {
+                mem::forget(slot);
+                Ok(())
+            }
             // Closed, or the time is over; a getter may have come since.
-            Some(item) => self.try_put(item),
-            None => Ok(()),
+            _ => self.try_put(slot.empty()),
         }
     }
 
@@ -295,9 +297,12 @@ impl<T> Channel<T> {
     /// yield_now(); // the putter waits now
     /// assert_eq!(channel.try_get(), Ok("hello"));
     /// ```
+    #[inline]
     pub fn try_get(&self) -> Result<T, GetError> {
-        let putter = self.inner.putters.wake_parked();
-        let item = putter.and_then(|putter| self.inner.slots.borrow_mut()[putter.note.get()].take());
+        let item = self.inner.putters.wake_parked(|putter| {
+            let slot = putter.note.replace(NOTHING);
+            self.inner.slots.borrow_mut().remove(slot)
+        });
         item.ok_or(if self.is_closed() { GetError::Closed } else { GetError::Empty })
     }
 
@@ -307,11 +312,15 @@ impl<T> Channel<T> {
             Err(GetError::Empty) => {}
             done => return done,
         }
-        let slot = Slot::new(&self.inner, None);
         let mut place = Place::default();
         loop {
-            let woken = slot.wait(&self.inner.getters, &mut place, "channel (get)", deadline);
-            let done = slot.take().map_or_else(|| self.try_get(), Ok);
+            let reason = Reason::plain("channel (get)");
+            let (woken, note) =
+                park::wait_with_note(&self.inner.getters, &mut place, NOTHING, reason, deadline);
+            let done = match note {
+                NOTHING => self.try_get(),
+                slot => Ok(self.inner.slots.borrow_mut().remove(slot)),
+            };
             if woken != Woken::Notified || !matches!(done, Err(GetError::Empty)) {
                 return done;
             }
@@ -341,26 +350,26 @@ impl<T> Channel<T> {
     }
 }
 
-/// A place for an item, for the length of one call.
+/// What is noted for a greenlet that has no item on its way.
+const NOTHING: usize = usize::MAX;
+
+/// The item of a greenlet that is in `put`, while nobody has taken it.
 struct Slot<'a, T> {
     inner: &'a Inner<T>,
     key: usize,
 }
 
 impl<T> Slot<'_, T> {
-    fn new(inner: &Inner<T>, item: Option<T>) -> Slot<'_, T> {
+    #[inline]
+    fn fill(inner: &Inner<T>, item: T) -> Slot<'_, T> {
         Slot { inner, key: inner.slots.borrow_mut().insert(item) }
     }
 
-    fn take(&self) -> Option<T> {
-        self.inner.slots.borrow_mut()[self.key].take()
-    }
-
-    #[inline(always)]
-    #[track_caller]
-    fn wait(&self, list: &WaitList, place: &mut Place, what: &'static str, deadline: Deadline) -> Woken {
-        Hub::current().leave_note(self.key);
-        park::wait_here(list, place, Reason::plain(what), deadline)
+    /// The item.
+    fn empty(self) -> T {
+        let item = self.inner.slots.borrow_mut().remove(self.key);
+        mem::forget(self);
+        item
     }
 }
 
