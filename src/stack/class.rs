@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use super::guard::{Budget, Guards};
 use super::shortage::Shortage;
-use super::slab::{Slab, Stack};
+use super::slab::{Slab, Stack, distance};
 
 /// So many free stacks keep their memory.
 pub(super) const HOT_STACKS: usize = 256;
@@ -142,7 +142,7 @@ impl Class {
 }
 
 fn largest_capacity(size: usize) -> usize {
-    (MAX_SLAB_BYTES / size).clamp(1, MAX_SLAB_STACKS)
+    (MAX_SLAB_BYTES / distance(size)).clamp(1, MAX_SLAB_STACKS)
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_slab_holds_at_most_256_mib_and_at_least_one_stack() {
         assert_eq!(largest_capacity(32 * 1024), 1024);
-        assert_eq!(largest_capacity(1024 * 1024), 256);
+        assert_eq!(largest_capacity(1024 * 1024), 255);
         assert_eq!(largest_capacity(1024 * 1024 * 1024), 1);
     }
 }

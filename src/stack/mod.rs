@@ -11,12 +11,13 @@
 //!        │ guard │ <── frames        │ guard │ <── frames        │     │ not carved yet  │ addresses
 //!        └───────┴───────────────────┴───────┴───────────────────┴─ ─ ─┴─────────────────┘
 //!        ^                         ^ ^
-//!        limit                  base │ top of the stack: the base lies 0 to 15 times 128 bytes below it
+//!        limit                  base │ top of the stack: the base lies 0 to 15 times 64 bytes below it
 //!        └──────────── size ─────────┘
 //! ```
 //!
 //! The *colour*, the distance of the base from the top, keeps the hot frames of many parked greenlets from
-//! falling into the same few sets of the processor's cache. Nothing else is written to a stack: what must be
+//! falling into the same few sets of the processor's cache. For the same reason, as to its translation buffer,
+//! stacks of an even number of pages have a page between them. Nothing else is written to a stack: what must be
 //! known about it lives in its [`Stack`], so that a free stack costs no memory of its own.
 //!
 //! The invariants, and who keeps them:

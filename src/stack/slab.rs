@@ -15,12 +15,23 @@ const COLOUR_STEP: usize = 64;
 /// mostly touch no second page.
 const COLOURS: usize = 16;
 
+/// How far apart stacks of `size` bytes begin: an odd number of pages.
+///
+/// The sets of a translation buffer are picked by the lowest bits of the page's number. At a distance of 64 pages, the hot pages of
+/// thousands of stacks would share a few dozen entries of the buffer's two thousand, and nearly every switch would walk the page tables.
+pub(super) fn distance(size: usize) -> usize {
+    let page = page_size();
+    if (size / page).is_multiple_of(2) { size + page } else { size }
+}
+
 /// A mapping carved into stacks from its low end upwards.
 pub(super) struct Slab {
     // The order matters: the charge is given back after the memory is unmapped.
     mapping: Mapping,
     charge: Charge,
     stack_size: usize,
+    /// See [`distance`].
+    distance: usize,
     capacity: usize,
     carved: Cell<usize>,
 }
@@ -28,9 +39,17 @@ pub(super) struct Slab {
 impl Slab {
     /// Maps a slab for `capacity` stacks of `stack_size` bytes, a multiple of the page size.
     pub(super) fn new(stack_size: usize, capacity: usize, budget: &'static Budget) -> Result<Slab, Shortage> {
-        let len = stack_size * capacity;
+        let distance = distance(stack_size);
+        let len = distance * capacity;
         let mapping = Mapping::new(len).map_err(|error| Shortage::Map { len, error })?;
-        Ok(Slab { mapping, charge: Charge::new(budget), stack_size, capacity, carved: Cell::new(0) })
+        Ok(Slab {
+            mapping,
+            charge: Charge::new(budget),
+            stack_size,
+            distance,
+            capacity,
+            carved: Cell::new(0),
+        })
     }
 
     /// Whether every stack of the slab has been handed out once.
@@ -42,7 +61,7 @@ impl Slab {
     pub(super) fn carve(self: &Rc<Slab>, guards: Guards, colour: usize) -> Result<Stack, Shortage> {
         debug_assert!(!self.is_exhausted());
         let index = self.carved.get();
-        let limit = self.mapping.range().start + index * self.stack_size;
+        let limit = self.mapping.range().start + index * self.distance;
         // SAFETY: the part beyond the stacks carved so far was never handed out, so nothing lives in it.
         unsafe { guards.make(&self.mapping, limit..limit + page_size(), &self.charge) }?;
         self.carved.set(index + 1);
