@@ -161,6 +161,10 @@ impl<H: Handler + ?Sized> Handler for Borrowed<'_, H> {
     fn handle(&self, request: &mut Request<'_>) -> Response {
         self.0.handle(request)
     }
+
+    fn answer(&self, request: &mut Request<'_>, place: &mut Option<Response>) {
+        self.0.answer(request, place);
+    }
 }
 
 struct Connection<'a> {
@@ -328,7 +332,7 @@ impl Connection<'_> {
         let body = RequestBody::new(io, framing, limits);
         let mut request = Request::new(head, body, self.peer);
         let mut response = None;
-        let handled = unwind::catch(|| response = Some(self.handler.handle(&mut request)));
+        let handled = unwind::catch(|| self.handler.answer(&mut request, &mut response));
         let mut is_sound = handled.is_ok();
         let is_head = *head.method() == Method::HEAD;
         let is_http_11 = head.version() == Version::HTTP_11;

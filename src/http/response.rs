@@ -283,6 +283,17 @@ pub trait Handler {
     /// A panic is reported (see [`Config::on_error`](super::Config::on_error)), answered with 500 if nothing was sent yet, and closes the
     /// connection.
     fn handle(&self, request: &mut Request<'_>) -> Response;
+
+    /// Answers one request in `place`, where nothing is yet.
+    ///
+    /// A response is put together field by field. To be given back past a place where a panic is caught it would be copied, in wider
+    /// pieces, which the processor must wait for.
+    #[doc(hidden)]
+    fn answer(&self, request: &mut Request<'_>, place: &mut Option<Response>) {
+        let before = place.replace(self.handle(request));
+        debug_assert!(before.is_none());
+        std::mem::forget(before);
+    }
 }
 
 impl<F, R> Handler for F
