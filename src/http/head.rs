@@ -23,8 +23,10 @@ use httparse::Status;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Heads with up to this many header lines are parsed without an allocation.
-const INLINE_FIELDS: usize = 32;
+/// Heads with up to so many header lines are parsed within the first page of a stack. Browsers send a dozen.
+const USUAL_FIELDS: usize = 16;
+/// Those with up to so many are parsed without an allocation.
+const INLINE_FIELDS: usize = 64;
 
 /// A parsed head. One value serves a whole connection, and then the next: parsing reuses its memory.
 #[derive(Debug)]
@@ -209,15 +211,30 @@ impl Head {
     }
 
     fn parse_lines(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, HttpError> {
-        let mut slots = [const { MaybeUninit::uninit() }; INLINE_FIELDS];
-        let usual = limits.max_headers.min(INLINE_FIELDS);
-        match self.parse_into(input, &mut slots[..usual]) {
-            Err(HttpError::TooManyHeaders) if usual < limits.max_headers => {
-                let mut slots: Vec<_> = (0..limits.max_headers).map(|_| MaybeUninit::uninit()).collect();
-                self.parse_into(input, &mut slots)
+        match self.parse_within::<USUAL_FIELDS>(input, limits) {
+            Err(HttpError::TooManyHeaders) if USUAL_FIELDS < limits.max_headers => {
+                match self.parse_within::<INLINE_FIELDS>(input, limits) {
+                    Err(HttpError::TooManyHeaders) if INLINE_FIELDS < limits.max_headers => {
+                        let mut slots: Vec<_> =
+                            (0..limits.max_headers).map(|_| MaybeUninit::uninit()).collect();
+                        self.parse_into(input, &mut slots)
+                    }
+                    verdict => verdict,
+                }
             }
             verdict => verdict,
         }
+    }
+
+    /// Parses a head of at most `N` header lines. Out of line, so that the frame of who needs few is small.
+    #[inline(never)]
+    fn parse_within<const N: usize>(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<usize>, HttpError> {
+        let mut slots = [const { MaybeUninit::uninit() }; N];
+        self.parse_into(input, &mut slots[..limits.max_headers.min(N)])
     }
 
     fn parse_into<'i>(

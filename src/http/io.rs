@@ -12,7 +12,9 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-/// The size of an input buffer at rest.
+/// The size of a new input buffer: most requests fit, and thousands may be in hand at once.
+const NEW_INPUT: usize = 1024;
+/// An input buffer at rest is not larger.
 const INPUT: usize = 4 * 1024;
 /// Pieces of a body up to this size are copied behind their head; larger ones are sent from where they are.
 pub(crate) const COPY_LIMIT: usize = 16 * 1024;
@@ -50,7 +52,7 @@ impl Input {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.end == size {
-            let larger = (size * 2).clamp(INPUT, limit.max(INPUT)).max(size + 1);
+            let larger = (size * 2).clamp(NEW_INPUT, limit.max(NEW_INPUT)).max(size + 1);
             self.data.resize(larger, 0);
         }
         &mut self.data[self.end..]
