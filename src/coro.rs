@@ -29,7 +29,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::num::NonZeroUsize;
 use std::process;
 use std::ptr;
@@ -79,21 +79,23 @@ pub(crate) enum Step {
 /// - Never started: its closure is dropped, and its stack as above.
 /// - Suspended: it is forgotten together with its stack. No destructor of its frames runs, and what they own
 ///   leaks; their addresses stay valid for ever.
+// What a switch needs lies together: the switcher's stack pointer and the beginning of the record.
+#[repr(C)]
 pub(crate) struct Coroutine {
+    finished: bool,
     switcher: ManuallyDrop<Switcher>,
     record: Record,
-    finished: bool,
 }
 
 /// What `suspend` and the overflow handler must know of a coroutine while it runs.
 #[repr(C)]
 struct Record {
-    // First, for `running` gets back from a pointer to it to the record.
-    occupant: Occupant,
     /// Null until the coroutine has started. It lies at the base of the coroutine's stack and does not move.
     yielder: Cell<*const Yielder>,
     /// An address among the frames that run first when it is resumed; null until it has been suspended.
     top: Cell<*const u8>,
+    /// From a pointer to it `running` gets back to the record.
+    occupant: Occupant,
 }
 
 // SAFETY: a `Stack` is inaccessible in its lowest page, readable and writable from there to its base, aligned
@@ -130,7 +132,7 @@ impl Coroutine {
             let body = Box::new(body);
             Switcher::with_stack(stack, move |yielder, ()| root(yielder, body))
         };
-        Coroutine { switcher: ManuallyDrop::new(switcher), record, finished: false }
+        Coroutine { finished: false, switcher: ManuallyDrop::new(switcher), record }
     }
 
     /// Runs the coroutine until it suspends or finishes.
@@ -144,7 +146,7 @@ impl Coroutine {
         let record: *const Record = &self.record;
         // SAFETY: the record is borrowed until this call returns, which puts the previous occupant back; only
         // the yielder's cell in it is written to.
-        let resumer = unsafe { overflow::occupy(record.cast()) };
+        let resumer = unsafe { overflow::occupy(&raw const (*record).occupant) };
         let result = self.switcher.resume(());
         // SAFETY: the resumer's record was valid when this call began, and the resumer has been waiting in this
         // call since then.
@@ -214,7 +216,7 @@ fn root(yielder: &Yielder, body: impl FnOnce()) {
     let guard = AbortOnUnwind;
     running().expect("a body starts inside a resume").yielder.set(yielder);
     body();
-    std::mem::forget(guard);
+    mem::forget(guard);
 }
 
 /// Ends the process when it is dropped, which only an unwinding body makes it.
@@ -256,9 +258,13 @@ pub(crate) fn is_running() -> bool {
 /// may live elsewhere.
 #[inline]
 fn running<'a>() -> Option<&'a Record> {
-    // SAFETY: `resume` is the only caller of `occupy`, with a pointer to a whole record or with null, and it
-    // keeps the record where it is until it puts the previous one back.
-    unsafe { overflow::occupant().cast::<Record>().as_ref() }
+    let occupant = overflow::occupant();
+    if occupant.is_null() {
+        return None;
+    }
+    // SAFETY: `resume` is the only caller of `occupy`, with null or with a pointer made from one to a whole record, in
+    // which the occupant lies; and it keeps the record where it is until it puts the previous one back.
+    Some(unsafe { &*occupant.byte_sub(mem::offset_of!(Record, occupant)).cast::<Record>() })
 }
 
 #[cold]

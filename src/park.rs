@@ -76,11 +76,15 @@ pub(crate) fn park(reason: Reason, deadline: Deadline) -> Woken {
 #[track_caller]
 fn park_at(reason: Reason, deadline: Deadline, site: &'static Location<'static>) -> Woken {
     let hub = Hub::current();
-    let task = hub.running();
-    if let Some(refused) = check_entry(&task) {
-        return refused;
+    if std::thread::panicking() {
+        return Woken::Refused;
     }
-    match suspend(hub, &task, reason, deadline, site) {
+    if hub.with_running(|task| task.is_interrupted()) {
+        deliver(&hub.running());
+    }
+    // Whoever is to wake the task has a reference. One of the frame's own would have to be counted twice.
+    let (is_root, timer) = hub.with_running(|task| (task.is_root, begin(hub, task, reason, deadline, site)));
+    match end(hub, is_root, timer).0 {
         Wake::Notified => Woken::Notified,
         other => woken_otherwise(hub, other),
     }
@@ -118,7 +122,8 @@ pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
     hub.idle_timers.set(usize::from(deadline.0.is_some()));
     hub.root_waits_for_all.set(true);
     let idle = Idle(hub);
-    let woken = suspend(hub, &task, Reason::plain("all greenlets"), deadline, Location::caller());
+    let timer = begin(hub, &task, Reason::plain("all greenlets"), deadline, Location::caller());
+    let (woken, _) = end(hub, true, timer);
     drop(idle);
     match woken {
         Wake::NothingLeft => true,
@@ -349,18 +354,6 @@ fn deliver(task: &Task) -> ! {
         Some(scope) => unwind::throw_expiry(scope),
         None => unreachable!("a task is interrupted by a kill or by an expiry"),
     }
-}
-
-#[inline(always)]
-fn suspend(
-    hub: &Hub,
-    task: &Rc<Task>,
-    reason: Reason,
-    deadline: Deadline,
-    site: &'static Location<'static>,
-) -> Wake {
-    let timer = begin(hub, task, reason, deadline, site);
-    end(hub, task.is_root, timer).0
 }
 
 /// Marks the running task as parked, which it then must be at once.

@@ -162,6 +162,12 @@ impl Hub {
         self.running.borrow().clone()
     }
 
+    /// Looks at the task that runs on this thread now. Nothing may switch meanwhile.
+    #[inline]
+    pub(crate) fn with_running<R>(&self, look: impl FnOnce(&Rc<Task>) -> R) -> R {
+        look(&self.running.borrow())
+    }
+
     /// The id of the task that runs on this thread now.
     #[inline]
     pub(crate) fn running_id(&self) -> u64 {

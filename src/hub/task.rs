@@ -71,8 +71,15 @@ pub(crate) enum Object {
     Descriptor(i32),
     /// So many.
     Count(usize),
-    /// A container that holds so many of so many.
-    Fill(usize, usize),
+    /// A container that holds so many of so many, as far as 32 bits can say: the block of every greenlet has room for one of these.
+    Fill(u32, u32),
+}
+
+impl Object {
+    pub(crate) fn fill(held: usize, limit: usize) -> Object {
+        let short = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        Object::Fill(short(held), short(limit))
+    }
 }
 
 impl Reason {
@@ -127,9 +134,9 @@ pub(crate) struct Task {
     pub(crate) shields: Cell<u32>,
     /// Where that is which an event has changed for it: an address to fetch, and no more.
     pub(crate) event: Cell<*const ()>,
+    pub(crate) park: Cell<Park>,
     /// The greenlet's frames; absent for a root, after the end, and while it rests. Borrowed only by the one place that resumes.
     pub(crate) coroutine: RefCell<Option<Coroutine>>,
-    pub(crate) park: Cell<Park>,
     /// What a parked task leaves for the one that wakes it, and that one for it: a number that is theirs alone.
     pub(crate) note: Cell<usize>,
     /// What goes on after a rest, or after the greenlet's own function.

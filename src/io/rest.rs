@@ -22,7 +22,8 @@ impl<T: AsFd> Watched<T> {
         let hub = Hub::current();
         let descriptor = self.get().as_fd();
         let source = self.source();
-        if let Err(other) = source.begin(Direction::Read, Waiter::Task(hub.running())) {
+        if !source.begin(Direction::Read, Waiter::Task(hub.running())) {
+            let other = source.holder(Direction::Read);
             return Err(io::Error::other(format!("this descriptor is already being read by {other}")));
         }
         if let Err(error) = hub.reactor.begin_waiting(descriptor, source) {

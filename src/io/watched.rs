@@ -392,13 +392,7 @@ impl<T: AsFd> Watched<T> {
         drop(waiting);
         match woken {
             Woken::Notified => Ok(()),
-            Woken::TimedOut => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!(
-                    "the peer did not let this descriptor be {} in the time allowed",
-                    participle(direction)
-                ),
-            )),
+            Woken::TimedOut => Err(took_too_long(direction)),
             Woken::Refused => Err(refused()),
         }
     }
@@ -412,18 +406,27 @@ impl<T: AsFd> Watched<T> {
     }
 
     /// Makes the running task the one that is woken by an event, until what it gives is dropped.
-    fn begin_waiting(&self, direction: Direction) -> io::Result<(Waiting<'_>, Counted<'static>)> {
+    #[inline(always)]
+    fn begin_waiting(&self, direction: Direction) -> io::Result<Waiting<'_>> {
         let hub = Hub::current();
-        if let Err(other) = self.source.begin(direction, Waiter::Task(hub.running())) {
-            return Err(io::Error::other(format!(
-                "this descriptor is already being {} by {other}; two at once would each get a random part of what \
-                 comes and goes: give one of them the task or put a lock around it",
-                participle(direction)
-            )));
+        if !self.source.begin(direction, Waiter::Task(hub.running())) {
+            return Err(self.is_taken(direction));
         }
-        let waiting = Waiting { source: &self.source, direction };
-        hub.reactor.begin_waiting(self.get().as_fd(), &self.source)?;
-        Ok((waiting, Counted(hub)))
+        if let Err(error) = hub.reactor.begin_waiting(self.get().as_fd(), &self.source) {
+            self.source.end(direction);
+            return Err(error);
+        }
+        Ok(Waiting { source: &self.source, direction, hub })
+    }
+
+    #[cold]
+    fn is_taken(&self, direction: Direction) -> io::Error {
+        io::Error::other(format!(
+            "this descriptor is already being {} by {}; two at once would each get a random part of what comes and \
+             goes: give one of them the task or put a lock around it",
+            participle(direction),
+            self.source.holder(direction),
+        ))
     }
 
     fn deregister(&mut self) -> Option<T> {
@@ -499,27 +502,31 @@ fn participle(direction: Direction) -> &'static str {
     }
 }
 
+#[cold]
+fn took_too_long(direction: Direction) -> io::Error {
+    let text =
+        format!("the peer did not let this descriptor be {} in the time allowed", participle(direction));
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
+#[cold]
 fn refused() -> io::Error {
     io::Error::other(
         "this would wait for a descriptor, but the greenlet is being unwound by a panic or a kill: destructors do not block",
     )
 }
 
+/// The running task is woken by events of this direction as long as it lives.
 struct Waiting<'a> {
     source: &'a Source,
     direction: Direction,
+    hub: &'static Hub,
 }
 
 impl Drop for Waiting<'_> {
+    #[inline]
     fn drop(&mut self) {
+        self.hub.reactor.done_waiting();
         self.source.end(self.direction);
-    }
-}
-
-struct Counted<'a>(&'a Hub);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.reactor.done_waiting();
     }
 }

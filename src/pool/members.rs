@@ -37,7 +37,7 @@ pub(super) struct Slots {
 impl Slots {
     /// What a greenlet that waits for one waits for. All are taken then.
     pub(super) fn reason(&self) -> Reason {
-        Reason::of("a slot of a pool", Object::Fill(self.size, self.size))
+        Reason::of("a slot of a pool", Object::fill(self.size, self.size))
     }
 }
 

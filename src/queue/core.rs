@@ -166,7 +166,7 @@ impl<S, B: Books> Core<S, B> {
     #[inline(never)]
     #[track_caller]
     fn wait_for_room(&self, place: &mut Place, deadline: Deadline) -> Woken {
-        let reason = Reason::of("queue (put)", Object::Fill(self.len(), self.capacity));
+        let reason = Reason::of("queue (put)", Object::fill(self.len(), self.capacity));
         park::wait_here(&self.putters, place, reason, deadline)
     }
 

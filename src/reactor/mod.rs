@@ -124,9 +124,10 @@ impl Reactor {
         direction: Direction,
         attendant: Rc<dyn Attendant>,
     ) -> io::Result<()> {
-        source
-            .begin(direction, Waiter::Attendant(attendant))
-            .map_err(|other| io::Error::other(format!("{other} waits for this descriptor already")))?;
+        if !source.begin(direction, Waiter::Attendant(attendant)) {
+            let other = source.holder(direction);
+            return Err(io::Error::other(format!("{other} waits for this descriptor already")));
+        }
         self.attended.update(|count| count + 1);
         self.attend_again(descriptor, source)
     }

@@ -235,7 +235,7 @@ impl<T> Sender<T> {
             Err(PutError::Full(item)) => item,
             done => return done,
         };
-        let reason = Reason::of("channel (send)", Object::Fill(self.len(), self.shared.capacity));
+        let reason = Reason::of("channel (send)", Object::fill(self.len(), self.shared.capacity));
         let mut waiting = Some(item);
         let sent =
             block::wait(&self.shared.putters, reason, timeout, || match self.shared.put(waiting.take()?) {

@@ -59,7 +59,7 @@ impl Pipe {
 
     #[track_caller]
     fn wait(&self, list: &WaitList, what: &'static str) -> io::Result<()> {
-        let reason = Reason::of(what, Object::Fill(self.bytes.borrow().len(), self.capacity));
+        let reason = Reason::of(what, Object::fill(self.bytes.borrow().len(), self.capacity));
         match park::wait_on(list, &mut Place::default(), reason, Deadline::NEVER) {
             Woken::Notified | Woken::TimedOut => Ok(()),
             Woken::Refused => {
