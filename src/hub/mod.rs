@@ -72,7 +72,7 @@ pub(crate) enum Effect {
     Expire(u64),
     /// Starts it (`spawn_later`).
     Start,
-    /// It was woken and found no stack: lets it try again.
+    /// It is ready and found no stack: lets it try again.
     Retry,
     /// Ends its rest, if that is over.
     Rest,

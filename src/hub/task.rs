@@ -8,8 +8,9 @@
 //!                               └──────── Parked ◀──────┘
 //! ```
 //!
-//! Every arrow but *park* belongs to the hub. A task is in the run queue exactly while it is `Ready`, so a wake-up of a
-//! task that is not `Parked` finds nothing to do and says so: whoever hands out items or permits then asks the next one.
+//! Every arrow but *park* belongs to the hub. A task is in the run queue exactly while it is `Ready` (or beside it, while there is
+//! no stack for it), so a wake-up of a task that is not `Parked` finds nothing to do and says so: whoever hands out items or
+//! permits then asks the next one.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;

@@ -112,7 +112,7 @@ impl Hub {
             Ok(stack) => stack,
             Err(error) => {
                 report::line(format_args!("greenloop: greenlet {task} has to wait for a stack: {error}"));
-                task.state.set(State::Parked);
+                // It stays ready: what has woken it stands, and nothing else wakes it before this timer.
                 let later = self.now().saturating_add(STACK_RETRY_NANOS);
                 self.arm(later, task.clone(), Effect::Retry);
                 return None;
@@ -262,12 +262,7 @@ impl Hub {
                 Effect::Wake => {
                     self.wake(&task, Wake::TimedOut);
                 }
-                Effect::Retry => {
-                    if task.state.get() == State::Parked {
-                        task.state.set(State::Ready);
-                        self.schedule.push(task);
-                    }
-                }
+                Effect::Retry => self.schedule.push(task),
                 Effect::Rest => {
                     task.alarm.set(None);
                     task.alarm_at.set(NEVER);

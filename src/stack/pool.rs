@@ -16,6 +16,9 @@ pub(crate) struct StackPool {
     guards: Guards,
     budget: &'static Budget,
     classes: RefCell<Classes>,
+    /// Has none to give, for tests of what happens then.
+    #[cfg(test)]
+    pub(crate) is_dry: std::cell::Cell<bool>,
 }
 
 impl StackPool {
@@ -24,7 +27,13 @@ impl StackPool {
     }
 
     pub(super) fn with_guards(guards: Guards, budget: &'static Budget) -> StackPool {
-        StackPool { guards, budget, classes: RefCell::new(Classes::new()) }
+        StackPool {
+            guards,
+            budget,
+            classes: RefCell::new(Classes::new()),
+            #[cfg(test)]
+            is_dry: std::cell::Cell::default(),
+        }
     }
 
     /// A stack of at least `size` bytes, the guard among them: the last one given back, or a new one.
@@ -35,6 +44,10 @@ impl StackPool {
     /// system is reached, with a text that names the limit and what to do.
     #[inline]
     pub(crate) fn take(&self, size: usize) -> io::Result<Stack> {
+        #[cfg(test)]
+        if self.is_dry.get() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         let classes = &mut *self.classes.borrow_mut();
         match classes.last_used(size).and_then(Class::take_free) {
             Some(stack) => Ok(stack),

@@ -74,6 +74,59 @@ fn rests(seconds: &'static [u64]) -> (Greenlet<()>, Ends) {
     (greenlet, ends)
 }
 
+#[test]
+fn a_wake_up_that_waits_for_a_stack_is_the_only_one_and_ends_no_later_park() {
+    virtual_time(|| {
+        let ended = Rc::new(Cell::new(None));
+        let seen = ended.clone();
+        let greenlet = spawn(move || {
+            follow(move |woken| {
+                if woken.is_none() {
+                    return for_ever();
+                }
+                let before = elapsed();
+                sleep(SECOND);
+                seen.set(woken.zip(Some((elapsed() - before).as_secs())));
+                Round::Over
+            });
+        });
+        wait_all_parked();
+        let (hub, handle) = (Hub::current(), greenlet.handle());
+        hub.stacks.is_dry.set(true);
+        assert!(hub.wake(handle.task(), Wake::Notified));
+        wait_all_parked();
+        hub.stacks.is_dry.set(false);
+        assert!(!hub.wake(handle.task(), Wake::TimedOut));
+        greenlet.join().unwrap();
+        assert_eq!(ended.get(), Some((Woken::Notified, 1)));
+    });
+}
+
+#[test]
+fn a_kill_of_one_that_waits_for_a_stack_is_met_where_it_waits_next() {
+    virtual_time(|| {
+        let greenlet = spawn(|| {
+            follow(|woken| match woken {
+                None => for_ever(),
+                Some(_) => {
+                    sleep(SECOND);
+                    unreachable!("it is killed here")
+                }
+            });
+        });
+        wait_all_parked();
+        let (hub, began) = (Hub::current(), elapsed());
+        hub.stacks.is_dry.set(true);
+        assert!(hub.wake(greenlet.handle().task(), Wake::Notified));
+        wait_all_parked();
+        greenlet.kill_nowait();
+        wait_all_parked();
+        hub.stacks.is_dry.set(false);
+        assert!(greenlet.join().unwrap_err().is_killed());
+        assert!(elapsed() - began < SECOND);
+    });
+}
+
 fn wake(greenlet: &Greenlet<()>) {
     assert!(Hub::current().wake(greenlet.handle().task(), Wake::Notified));
     wait_all_parked();
