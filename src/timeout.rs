@@ -110,7 +110,7 @@ impl Drop for Armed {
     fn drop(&mut self) {
         // A thread that ends may drop one after its hub.
         if Hub::try_current().is_some_and(|hub| !hub.disarm(self.timer)) {
-            self.task.forget_expired(self.id);
+            self.task.withdraw_expired(self.id);
         }
     }
 }
@@ -202,7 +202,10 @@ impl Timeout {
         self.limit
     }
 
-    /// Runs `f` within the limit, see [`timeout`](fn@timeout). The clock starts now, unless it runs already; it is stopped afterwards in any case.
+    /// Runs `f` within the limit, see [`timeout`](fn@timeout). The clock starts now, unless it runs already; it is stopped afterwards.
+    ///
+    /// Inside a `run` of the same object there is still one clock, with one end: the inner `run` ends when it comes, the outer one where
+    /// it waits next. Unless it was cancelled meanwhile, the clock of the outer one goes on behind the inner one.
     ///
     /// **Switches**: only if `f` does.
     ///
@@ -227,16 +230,21 @@ impl Timeout {
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
         let hub = Hub::current();
         self.check_greenlet(hub);
-        let deadline = match self.clock.take() {
-            Some(clock) => Some(clock.deadline),
-            None => self.limit.and_then(|limit| hub.deadline(limit)),
-        };
+        let running = self.take_deadline();
+        let deadline = running.or_else(|| self.limit.and_then(|limit| hub.deadline(limit)));
         let id = hub.new_id();
-        let under_way = UnderWay { timeout: self, outer: self.scope.replace(Some((hub.running(), id))) };
+        let outer = self.scope.replace(Some((hub.running(), id)));
+        let gives_back = running.is_some() && outer.is_some();
+        let under_way = UnderWay { timeout: self, id, outer, gives_back };
         self.arm(hub, deadline);
         let caught = unwind::catch(f);
         drop(under_way);
         caught.or_else(|payload| take(payload, id))
+    }
+
+    /// Stops the clock and gives its deadline, which may have come.
+    fn take_deadline(&self) -> Option<u64> {
+        self.clock.take().map(|clock| clock.deadline)
     }
 
     /// One clock cannot limit two greenlets.
@@ -304,7 +312,8 @@ impl Timeout {
         self.arm(hub, self.limit.and_then(|limit| hub.deadline(limit)));
     }
 
-    /// Stops the clock; nothing if it does not run. An expiry that its greenlet has not met yet is forgotten.
+    /// Stops the clock; nothing if it does not run. An expiry that its greenlet has not met yet is forgotten, unless that has
+    /// been woken for it already: then another greenlet has come too late to stop it, as it has with [`restart`](Self::restart).
     ///
     /// **Switches**: no.
     ///
@@ -353,16 +362,25 @@ impl Timeout {
     }
 }
 
-/// A `run` that has not ended. Its end stops the clock.
+/// A `run` that has not ended. Its end stops the clock, or gives it back to the `run` around it.
 struct UnderWay<'a> {
     timeout: &'a Timeout,
+    id: u64,
     outer: Option<(Rc<Task>, u64)>,
+    /// The clock ran for the outer one.
+    gives_back: bool,
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         *self.timeout.scope.borrow_mut() = self.outer.take();
-        self.timeout.cancel();
+        let left = self.timeout.take_deadline().filter(|_| self.gives_back);
+        let hub = Hub::current();
+        // A kill may have been thrown in its place.
+        hub.with_running(|task| task.forget_expired(self.id));
+        if left.is_some() {
+            self.timeout.arm(hub, left);
+        }
     }
 }
 

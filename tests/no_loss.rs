@@ -11,7 +11,7 @@ use common::{OnDrop, ignore};
 use greenloop::lock::Semaphore;
 use greenloop::queue::{GetError, Queue};
 use greenloop::testing::for_each_seed;
-use greenloop::{Greenlet, kill_all, sleep, spawn, timeout, wait_all, yield_now};
+use greenloop::{Greenlet, Timeout, kill_all, sleep, spawn, timeout, wait_all, yield_now};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
@@ -25,6 +25,8 @@ enum Limit {
     Call(u8),
     /// A `timeout` around the unlimited form.
     Around(u8),
+    /// The same with a `Timeout`, whose clock others may stop and start anew.
+    Shared(u8),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,9 @@ enum Op {
     WaitForPermit(Limit),
     Yield(u8),
     Sleep(u8),
+    /// Start the clock of somebody's `Timeout` anew.
+    Restart(usize),
+    Cancel(usize),
     /// Keep the whole thread busy, so that deadlines pass unnoticed.
     Compute(u8),
 }
@@ -67,6 +72,7 @@ fn limit() -> impl Strategy<Value = Limit> {
         1 => Just(Limit::Try),
         2 => (0..50_u8).prop_map(Limit::Call),
         2 => (0..50_u8).prop_map(Limit::Around),
+        2 => (0..50_u8).prop_map(Limit::Shared),
     ]
 }
 
@@ -79,6 +85,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => limit().prop_map(Op::WaitForPermit),
         2 => (0..4_u8).prop_map(Op::Yield),
         1 => (0..30_u8).prop_map(Op::Sleep),
+        2 => any::<usize>().prop_map(Op::Restart),
+        1 => any::<usize>().prop_map(Op::Cancel),
         1 => (0..30_u8).prop_map(Op::Compute),
     ]
 }
@@ -106,6 +114,8 @@ struct World {
     got: RefCell<Vec<u32>>,
     permits: Cell<usize>,
     held: Cell<usize>,
+    /// The `Timeout`s in whose scopes somebody is.
+    limits: RefCell<Vec<Rc<Timeout>>>,
 }
 
 impl World {
@@ -118,7 +128,25 @@ impl World {
             got: RefCell::default(),
             permits: Cell::new(permits),
             held: Cell::new(0),
+            limits: RefCell::default(),
         }
+    }
+
+    /// Calls `f` within a `Timeout` that others find.
+    fn within<T>(&self, n: u8, f: impl FnOnce() -> T) -> Option<T> {
+        let limit = Rc::new(Timeout::new(micros(n)));
+        limit
+            .run(|| {
+                self.limits.borrow_mut().push(limit.clone());
+                let _listed = OnDrop(|| self.limits.borrow_mut().retain(|other| !Rc::ptr_eq(other, &limit)));
+                f()
+            })
+            .ok()
+    }
+
+    fn limit(&self, which: usize) -> Option<Rc<Timeout>> {
+        let limits = self.limits.borrow();
+        limits.get(which % limits.len().max(1)).cloned()
     }
 
     fn put(&self, limit: Limit) {
@@ -130,6 +158,7 @@ impl World {
             Limit::Try => queue.try_put(item).is_ok(),
             Limit::Call(n) => queue.put_timeout(item, micros(n)).is_ok(),
             Limit::Around(n) => timeout(micros(n), || queue.put(item).is_ok()).unwrap_or(false),
+            Limit::Shared(n) => self.within(n, || queue.put(item).is_ok()).unwrap_or(false),
         };
         // Nothing parks between the call and this line, so a kill cannot fall between them.
         if taken {
@@ -144,6 +173,7 @@ impl World {
             Limit::Try => queue.try_get(),
             Limit::Call(n) => queue.get_timeout(micros(n)),
             Limit::Around(n) => timeout(micros(n), || queue.get()).unwrap_or(Err(GetError::Empty)),
+            Limit::Shared(n) => self.within(n, || queue.get()).unwrap_or(Err(GetError::Empty)),
         };
         if let Ok(item) = got {
             self.got.borrow_mut().push(item);
@@ -155,6 +185,7 @@ impl World {
             Limit::None | Limit::Try => ignore(self.queue.peek()),
             Limit::Call(n) => ignore(self.queue.peek_timeout(micros(n))),
             Limit::Around(n) => ignore(timeout(micros(n), || self.queue.peek())),
+            Limit::Shared(n) => ignore(self.within(n, || self.queue.peek())),
         }
     }
 
@@ -165,6 +196,7 @@ impl World {
             Limit::Try => semaphore.try_acquire(),
             Limit::Call(n) => semaphore.acquire_timeout(micros(n)),
             Limit::Around(n) => timeout(micros(n), || semaphore.acquire()).unwrap_or(false),
+            Limit::Shared(n) => self.within(n, || semaphore.acquire()).unwrap_or(false),
         };
         if !taken {
             return;
@@ -182,6 +214,7 @@ impl World {
             Limit::None | Limit::Try => ignore(self.semaphore.wait(None)),
             Limit::Call(n) => ignore(self.semaphore.wait(Some(micros(n)))),
             Limit::Around(n) => ignore(timeout(micros(n), || self.semaphore.wait(None))),
+            Limit::Shared(n) => ignore(self.within(n, || self.semaphore.wait(None))),
         }
     }
 
@@ -195,6 +228,8 @@ impl World {
                 Op::WaitForPermit(limit) => self.wait_for_permit(limit),
                 Op::Yield(n) => (0..n).for_each(|_| yield_now()),
                 Op::Sleep(n) => sleep(micros(n)),
+                Op::Restart(which) => self.limit(which).iter().for_each(|limit| limit.restart()),
+                Op::Cancel(which) => self.limit(which).iter().for_each(|limit| limit.cancel()),
                 Op::Compute(n) => std::thread::sleep(micros(n)),
             }
         }

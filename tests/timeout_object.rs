@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::Flag;
-use greenloop::testing::virtual_time;
-use greenloop::{Elapsed, Timeout, current, shield, sleep, spawn};
+use greenloop::testing::{for_each_seed, virtual_time};
+use greenloop::{Elapsed, Handle, Timeout, current, shield, sleep, spawn, yield_now};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -328,5 +328,226 @@ fn a_kill_inside_the_scope_stops_the_clock() {
         assert!(greenlet.join().unwrap_err().is_killed());
         assert!(!limit.is_pending());
         assert_eq!(limit.run(|| 7), Ok(7));
+    });
+}
+
+/// What another greenlet may do with a `Timeout`.
+const MEDDLING: [fn(&Timeout); 2] = [Timeout::restart, Timeout::cancel];
+
+// TO25, TO29, TO30: the greenlet has left its wait when its clock is stopped, and has nothing else to say.
+#[test]
+fn who_stops_the_clock_in_the_turn_in_which_it_runs_out_comes_too_late() {
+    everywhere(|| {
+        for meddle in MEDDLING {
+            let limit = Rc::new(Timeout::new(SECOND));
+            let meddler = spawn({
+                let limit = limit.clone();
+                move || {
+                    sleep(SECOND);
+                    assert!(!limit.is_pending());
+                    meddle(&limit)
+                }
+            });
+            yield_now();
+            assert_eq!(limit.run(|| sleep(SECOND * 2)), Err(Elapsed));
+            assert!(meddler.is_finished() && !limit.is_pending());
+            assert_eq!(limit.run(|| sleep(SECOND / 2)), Ok(()), "nothing is left of it");
+        }
+    });
+}
+
+// TO25, TO29, TO30: the same outside of a scope; here the object can be dropped, too.
+#[test]
+fn who_stops_a_clock_without_a_scope_as_it_runs_out_comes_too_late() {
+    let meddling: [fn(Rc<Timeout>); 3] = [|limit| limit.restart(), |limit| limit.cancel(), drop];
+    virtual_time(|| {
+        for meddle in meddling {
+            let limit = Rc::new(Timeout::new(SECOND));
+            let shared = limit.clone();
+            let meddler = spawn(move || {
+                sleep(SECOND);
+                meddle(limit)
+            });
+            yield_now();
+            shared.start();
+            drop(shared); // the last one is with the meddler
+            assert!(panic_text(|| sleep(SECOND * 2)).contains("a Timeout that this greenlet has started"));
+            meddler.join().unwrap();
+            sleep(SECOND * 2);
+        }
+    });
+}
+
+// TO25, KL22: the kill is what is thrown, and nothing is left of the expiry.
+#[test]
+fn a_kill_in_the_turn_of_an_expiry_that_is_cancelled_goes_first() {
+    virtual_time(|| {
+        for meddle in MEDDLING {
+            let limit = Rc::new(Timeout::new(SECOND));
+            let victim = Rc::new(Cell::new(None::<Handle>));
+            let killer = spawn({
+                let (limit, victim) = (limit.clone(), victim.clone());
+                move || {
+                    sleep(SECOND);
+                    meddle(&limit);
+                    victim.take().unwrap().kill_nowait();
+                }
+            });
+            yield_now();
+            let greenlet = spawn({
+                let limit = limit.clone();
+                move || {
+                    struct Look(Rc<Timeout>);
+                    impl Drop for Look {
+                        fn drop(&mut self) {
+                            assert!(!self.0.is_pending());
+                        }
+                    }
+                    let _look = Look(limit.clone());
+                    let _ = limit.run(|| sleep(SECOND * 2));
+                }
+            });
+            victim.set(Some(greenlet.handle()));
+            assert!(greenlet.join().unwrap_err().is_killed());
+            killer.join().unwrap();
+            assert!(!limit.is_pending());
+        }
+    });
+}
+
+// TO29, TO30: of two that run out in one turn the one that is cancelled is forgotten, as the other says why.
+#[test]
+fn of_two_that_have_run_out_one_can_still_be_cancelled() {
+    virtual_time(|| {
+        let (outer, inner) = (Rc::new(Timeout::new(SECOND)), Rc::new(Timeout::new(SECOND)));
+        let canceller = spawn({
+            let outer = outer.clone();
+            move || {
+                sleep(SECOND);
+                outer.cancel()
+            }
+        });
+        yield_now();
+        let seen = outer.run(|| {
+            assert_eq!(inner.run(|| sleep(SECOND * 2)), Err(Elapsed));
+            sleep(SECOND * 2);
+        });
+        assert_eq!(seen, Ok(()));
+        canceller.join().unwrap();
+    });
+}
+
+// TO29: a greenlet that stops its own clock in a shield has met nothing yet.
+#[test]
+fn who_stops_its_own_clock_after_it_has_run_out_is_in_time() {
+    everywhere(|| {
+        for meddle in MEDDLING {
+            let limit = Timeout::new(SECOND);
+            let seen = limit.run(|| {
+                shield(|| sleep(SECOND * 2));
+                meddle(&limit);
+                sleep(SECOND / 2)
+            });
+            assert_eq!(seen, Ok(()));
+        }
+    });
+}
+
+// TO29: another stops the clock of one that is shielded, which goes on waiting.
+#[test]
+fn a_clock_that_has_run_out_under_a_shield_can_be_stopped_by_another() {
+    everywhere(|| {
+        for meddle in MEDDLING {
+            let limit = Rc::new(Timeout::new(SECOND));
+            let meddler = spawn({
+                let limit = limit.clone();
+                move || {
+                    sleep(SECOND * 3 / 2);
+                    meddle(&limit)
+                }
+            });
+            let seen = limit.run(|| {
+                shield(|| sleep(SECOND * 2));
+                sleep(SECOND / 4)
+            });
+            assert_eq!(seen, Ok(()));
+            meddler.join().unwrap();
+        }
+    });
+}
+
+// TO29: whoever comes first in the turn, the scope ends in one of two ways, and nobody panics.
+#[test]
+fn a_watchdog_that_is_fed_as_it_bites_bites_or_does_not() {
+    let bites = Cell::new(0);
+    for_each_seed(200, |_| {
+        let limit = Rc::new(Timeout::new(SECOND));
+        let feeders: Vec<_> = (0..3)
+            .map(|n| {
+                let limit = limit.clone();
+                spawn(move || {
+                    sleep(SECOND);
+                    MEDDLING[n % 2](&limit)
+                })
+            })
+            .collect();
+        yield_now();
+        if limit.run(|| sleep(SECOND * 3 / 2)).is_err() {
+            bites.set(bites.get() + 1);
+        }
+        assert!(!limit.is_pending());
+        for feeder in feeders {
+            feeder.join().unwrap();
+        }
+        limit.cancel();
+    });
+    assert!(bites.get() > 0);
+}
+
+// TO16: there is one clock, which the outer scope has again after the inner one.
+#[test]
+fn a_scope_in_a_scope_of_the_same_object_leaves_the_clock_running() {
+    everywhere(|| {
+        let limit = Timeout::new(SECOND);
+        let inner_done = Flag::new();
+        let seen = limit.run(|| {
+            assert_eq!(limit.run(|| sleep(SECOND / 2)), Ok(()));
+            inner_done.raise();
+            assert!(limit.is_pending());
+            sleep(SECOND * 3 / 4)
+        });
+        assert_eq!((seen, inner_done.is_up()), (Err(Elapsed), true));
+
+        // It has come for both.
+        let inner_over = Flag::new();
+        let seen = limit.run(|| {
+            assert_eq!(limit.run(|| sleep(SECOND * 2)), Err(Elapsed));
+            inner_over.raise();
+            sleep(SECOND / 10)
+        });
+        assert_eq!((seen, inner_over.is_up()), (Err(Elapsed), true));
+
+        // Restarted or cancelled inside, it is so for both.
+        let seen = limit.run(|| {
+            sleep(SECOND / 2);
+            assert_eq!(limit.run(|| limit.restart()), Ok(()));
+            sleep(SECOND * 3 / 4)
+        });
+        assert_eq!(seen, Ok(()));
+        let seen = limit.run(|| {
+            assert_eq!(limit.run(|| limit.cancel()), Ok(()));
+            sleep(SECOND * 2)
+        });
+        assert_eq!(seen, Ok(()));
+
+        // It did not run for the outer one.
+        let seen = limit.run(|| {
+            limit.cancel();
+            assert_eq!(limit.run(|| sleep(SECOND / 2)), Ok(()));
+            assert!(!limit.is_pending());
+            sleep(SECOND * 2)
+        });
+        assert_eq!(seen, Ok(()));
+        assert!(!limit.is_pending());
     });
 }

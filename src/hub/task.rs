@@ -365,6 +365,17 @@ impl Task {
         first
     }
 
+    /// Forgets an expiry whose clock was stopped before it was thrown; unless it has woken the greenlet, and nothing else has: that has
+    /// left what it waited for, and only the expiry says why.
+    pub(crate) fn withdraw_expired(&self, scope: u64) {
+        let has_left = self.state.get() == State::Ready && self.wake.get() == Wake::Interrupted;
+        let is_alone =
+            || !self.is_kill_requested() && self.expired.borrow().iter().all(|&other| other == scope);
+        if !(has_left && is_alone()) {
+            self.forget_expired(scope);
+        }
+    }
+
     /// Forgets an expiry that was not thrown before its scope ended.
     pub(crate) fn forget_expired(&self, scope: u64) {
         let mut expired = self.expired.borrow_mut();
