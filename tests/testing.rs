@@ -8,7 +8,7 @@ use greenloop::testing::{
     with_seed,
 };
 use greenloop::{
-    Elapsed, join_all, shield, sleep, spawn, spawn_later, threadpool, timeout, wait_all, yield_now,
+    Elapsed, join_all, select, shield, sleep, spawn, spawn_later, threadpool, timeout, wait_all, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -314,4 +314,22 @@ fn time_does_not_go_back_when_virtual_time_ends() {
 fn seeds_are_for_the_root() {
     let greenlet = spawn(|| for_each_seed(2, |_| ()));
     assert!(greenlet.join().unwrap_err().to_string().contains("for the root of a thread"));
+}
+
+#[test]
+fn equal_seeds_choose_the_same_arms() {
+    let choices = |seed| {
+        let (left, right) = (Queue::unbounded(), Queue::unbounded());
+        for n in 0..40 {
+            left.put(n).unwrap();
+            right.put(n).unwrap();
+        }
+        let one = || select! { _ = left.get() => 'l', _ = right.get() => 'r' };
+        with_seed(seed, || (0..40).map(|_| one()).collect::<String>())
+    };
+    assert_eq!(choices(7), choices(7));
+    assert!((0..10).any(|seed| choices(seed) != choices(7)));
+    let before = choices(3);
+    spawn(|| ()).join().unwrap(); // the ids that were given out do not count
+    assert_eq!(choices(3), before);
 }

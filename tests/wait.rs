@@ -201,6 +201,41 @@ fn select_is_fair_between_ready_arms() {
     assert!(l >= 25 && r >= 25, "{l} : {r}");
 }
 
+/// How often each of two arms that are always ready is taken, if `each` selects once.
+fn shares(mut each: impl FnMut(&Queue<u32>, &Queue<u32>) -> usize) -> [usize; 2] {
+    let (left, right) = (Queue::unbounded(), Queue::unbounded());
+    let mut taken = [0; 2];
+    for n in 0..200 {
+        left.put(n).unwrap();
+        right.put(n).unwrap();
+    }
+    for _ in 0..200 {
+        taken[each(&left, &right)] += 1;
+    }
+    taken
+}
+
+#[test]
+fn select_is_fair_whatever_else_is_done_in_each_round() {
+    let one = |left: &Queue<u32>, right: &Queue<u32>| select! { _ = left.get() => 0, _ = right.get() => 1 };
+    let spawning = shares(|left, right| {
+        let taken = one(left, right);
+        spawn(|| ());
+        taken
+    });
+    let limited = shares(|left, right| timeout(LONG, || one(left, right)).unwrap());
+    let (a, b) = (Queue::unbounded(), Queue::unbounded());
+    let alternating = shares(|left, right| {
+        a.put(0).unwrap();
+        b.put(0).unwrap();
+        one(&a, &b);
+        one(left, right)
+    });
+    for [left, right] in [spawning, limited, alternating] {
+        assert!(left >= 50 && right >= 50, "{left} : {right}");
+    }
+}
+
 #[test]
 fn select_with_a_default_does_not_wait() {
     let queue: Queue<u32> = Queue::unbounded();

@@ -1,8 +1,6 @@
 //! Who is next: the oldest, or, in tests, whoever a seeded generator draws.
 
-#[cfg(feature = "testing")]
-use std::cell::Cell;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
@@ -12,7 +10,9 @@ use super::Task;
 /// Tasks that are ready to run.
 pub(crate) struct Schedule {
     ready: RefCell<VecDeque<Rc<Task>>>,
-    /// The state of the generator while the order is drawn.
+    /// The state of the generator for choices among equals.
+    choices: Cell<u64>,
+    /// The state of the generator while the order is drawn, and the choices with it.
     #[cfg(feature = "testing")]
     seed: Cell<Option<u64>>,
     /// How often a greenlet of this thread, or its root, has left its stack for the hub.
@@ -24,6 +24,7 @@ impl Schedule {
     pub(super) fn new() -> Schedule {
         Schedule {
             ready: RefCell::new(VecDeque::new()),
+            choices: Cell::new(0),
             #[cfg(feature = "testing")]
             seed: Cell::new(None),
             #[cfg(feature = "testing")]
@@ -43,6 +44,20 @@ impl Schedule {
             return self.draw(state);
         }
         self.ready.borrow_mut().pop_front()
+    }
+
+    /// One of so many equals. It depends on nothing but the choices before.
+    #[inline]
+    pub(crate) fn choose(&self, count: usize) -> usize {
+        #[cfg(feature = "testing")]
+        if let Some(state) = self.seed.get() {
+            let (state, random) = split_mix(state);
+            self.seed.set(Some(state));
+            return among(random, count);
+        }
+        let (state, random) = split_mix(self.choices.get());
+        self.choices.set(state);
+        among(random, count)
     }
 
     /// Shows the tasks at these places of the queue, as far as there are any.
@@ -69,14 +84,25 @@ impl Schedule {
 
     fn draw(&self, state: u64) -> Option<Rc<Task>> {
         let mut ready = self.ready.borrow_mut();
-        // SplitMix64: equal seeds give equal orders on every machine.
-        let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let (state, random) = split_mix(state);
         self.seed.set(Some(state));
-        let mut random = state;
-        random = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        random = (random ^ (random >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        random ^= random >> 31;
-        let count = ready.len() as u64;
-        if count == 0 { None } else { ready.remove((random % count) as usize) }
+        let count = ready.len();
+        if count == 0 { None } else { ready.remove(among(random, count)) }
     }
+}
+
+/// SplitMix64, the state after a draw and what was drawn: equal seeds give equal orders on every machine.
+#[inline]
+fn split_mix(state: u64) -> (u64, u64) {
+    let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut random = state;
+    random = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    random = (random ^ (random >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (state, random ^ (random >> 31))
+}
+
+/// A number below `count`, which is not 0.
+#[inline]
+fn among(random: u64, count: usize) -> usize {
+    (random % count as u64) as usize
 }

@@ -63,7 +63,8 @@ use sealed::Attempt;
 
 /// Waits for the first arm that succeeds. False if none does and `wait` says not to wait.
 ///
-/// Arms that are ready at the same time take turns at being asked first.
+/// Who is asked first is drawn each time: with a count that moves on, other things that are counted with it, or a loop over several
+/// `select!`s, could keep step with it, and an arm that is ready would never be asked first.
 ///
 /// # Panics
 /// If it would have to wait in a destructor run by a panic or a kill, and none of the arms is an `after`.
@@ -71,7 +72,7 @@ use sealed::Attempt;
 #[track_caller]
 pub fn choose(arms: &mut [&mut dyn Attempt], wait: bool) -> bool {
     let count = arms.len();
-    let first = Hub::current().new_id() as usize;
+    let first = Hub::current().schedule.choose(count);
     let mut places: Vec<_> = arms.iter().map(|_| Place::default()).collect();
     loop {
         if (0..count).any(|step| arms[(first + step) % count].attempt()) {
@@ -391,7 +392,8 @@ impl Arm for After {
 /// | `default` | does not wait: runs if none of the others is ready; stands last |
 ///
 /// The pattern must always match. What runs after `=>` may `break`, `continue`, `return` and use `?`, and is separated by a
-/// comma, which a block does not need. Arms that are ready at the same time take turns at being asked first.
+/// comma, which a block does not need. Which of several arms that are ready at the same time is asked first is drawn each time, so that
+/// each has its turn; under `testing::with_seed` equal seeds draw the same.
 ///
 /// **Switches**: unless an arm is ready or there is a `default`.
 ///
