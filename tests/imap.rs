@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use greenloop::pool::{Group, Pool};
 use greenloop::queue::Queue;
+use greenloop::testing::{for_each_seed, wait_all_parked};
 use greenloop::{sleep, spawn, timeout, wait_all, yield_now};
 use net_support::{Flag, LONG, Log, Numbers, SHORT, ms, panic_of, spawn_parked, text_of};
 
@@ -397,4 +398,34 @@ fn killing_the_pool_stops_the_feeding_of_an_imap_and_says_so() {
         killed += 1;
     }
     assert!((3..=4).contains(&killed), "{killed}");
+}
+
+// GP13, IM13: what feeds the group waits for its input when the group is killed, for a slot, or for its first turn.
+#[test]
+fn an_imap_begins_nothing_after_a_kill_whatever_its_feeder_waits_for() {
+    for_each_seed(300, |seed| {
+        let (pool, items, begun) = (Pool::new(2), Queue::unbounded(), Log::new());
+        (0..seed as u32 % 4).for_each(|n| items.put(n).unwrap());
+        let log = begun.clone();
+        let mut results = pool.imap(items.clone(), move |n: u32| {
+            log.add(n);
+            sleep(ms(1));
+        });
+        if seed % 5 > 0 {
+            wait_all_parked();
+        }
+        if seed % 8 < 4 {
+            pool.kill();
+        } else {
+            pool.kill_nowait();
+        }
+        let before = begun.len();
+        (10..14).for_each(|n| items.put(n).unwrap());
+        items.close();
+        let ends = catch_unwind(AssertUnwindSafe(|| results.by_ref().for_each(drop)));
+        assert!(ends.is_err(), "it says that it was killed");
+        wait_all();
+        assert_eq!(begun.len(), before);
+        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    });
 }

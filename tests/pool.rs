@@ -2,13 +2,15 @@
 
 mod net_support;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Instant;
 
 use greenloop::event::Event;
 use greenloop::pool::{Pool, PoolFull};
+use greenloop::queue::Queue;
+use greenloop::testing::{for_each_seed, wait_all_parked};
 use greenloop::{LoopExit, current, join_all, kill_all, sleep, spawn, timeout, wait_all, yield_now};
 use net_support::{Flag, LONG, Log, OnDrop, PROMPT, SHORT, ms, panic_of, spawn_parked};
 
@@ -698,4 +700,40 @@ fn a_pool_does_not_wait_in_a_destructor() {
     dying.kill();
     assert_eq!(log.take(), [(true, false)]);
     member.kill();
+}
+
+/// The numbers that a map has begun with.
+type Begun = Rc<RefCell<Vec<u32>>>;
+
+fn begin(begun: &Begun) -> impl Fn(u32) + 'static {
+    let begun = begun.clone();
+    move |n| {
+        begun.borrow_mut().push(n);
+        sleep(ms(1));
+    }
+}
+
+// GP13, PO20: the map waits for its input when the pool is killed, and for a slot; nothing begins after that.
+#[test]
+fn a_map_begins_nothing_after_a_kill_whatever_it_waits_for() {
+    for_each_seed(300, |seed| {
+        let (pool, items, begun) = (Pool::new(2), Queue::unbounded(), Begun::default());
+        (0..seed as u32 % 4).for_each(|n| items.put(n).unwrap());
+        let mapping = spawn({
+            let (pool, items, f) = (pool.clone(), items.clone(), begin(&begun));
+            move || drop(pool.map(items, f))
+        });
+        wait_all_parked();
+        if seed % 8 < 4 {
+            pool.kill();
+        } else {
+            pool.kill_nowait();
+        }
+        let before = begun.borrow().len();
+        (10..14).for_each(|n| items.put(n).unwrap());
+        items.close();
+        assert!(mapping.join().unwrap_err().to_string().contains("killed"));
+        assert_eq!(begun.borrow().len(), before);
+        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    });
 }

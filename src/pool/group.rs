@@ -202,12 +202,41 @@ impl Group {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
+        self.take_slot();
+        self.members.spawn_in_slot(builder, f)
+    }
+
+    #[track_caller]
+    fn take_slot(&self) {
         let got_slot = self.members.take_slot(Patience::Endless);
         assert!(
             got_slot,
             "{self:?} is full, and a destructor run by a panic or a kill does not wait for a slot: use Pool::try_spawn there"
         );
-        self.members.spawn_in_slot(builder, f)
+    }
+
+    /// [`spawn_built`](Self::spawn_built) for one who spawns many. `None` if everybody has been killed since there were so many `kills`,
+    /// before it waited for a slot or meanwhile: nothing of the kind starts after that.
+    #[track_caller]
+    pub(super) fn spawn_unless_killed<F, T>(
+        &self,
+        kills: u64,
+        builder: Builder,
+        f: F,
+    ) -> Option<io::Result<Greenlet<T>>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        if self.members.kills() != kills {
+            return None;
+        }
+        self.take_slot();
+        if self.members.kills() != kills {
+            self.members.give_slot();
+            return None;
+        }
+        Some(self.members.spawn_in_slot(builder, f))
     }
 
     /// Runs `f` in the group and waits for its value. From inside a greenlet of a full pool, which would wait for itself,
@@ -238,7 +267,7 @@ impl Group {
     }
 
     /// Runs `f` over all items, each in a greenlet, as many at a time as a pool allows, and gives the results in the order of
-    /// the input. Killing the group meanwhile takes no more input.
+    /// the input. Killing the group meanwhile takes no more input: an item that has just been taken, and waits for a slot, is dropped.
     ///
     /// **Switches**: yes.
     ///
@@ -268,9 +297,10 @@ impl Group {
         let mut jobs = Vec::new();
         for item in items {
             let f = f.clone();
-            jobs.push(self.spawn(move || f(item)));
-            if self.members.kills() != kills {
-                break;
+            match self.spawn_unless_killed(kills, Builder::new(), move || f(item)) {
+                Some(Ok(job)) => jobs.push(job),
+                Some(Err(error)) => panic!("{error}"),
+                None => break,
             }
         }
         let killed = self.members.kills() != kills;

@@ -34,10 +34,12 @@ impl<T: 'static> Feed<T> {
     {
         let (results, window) = (Queue::unbounded(), Rc::new(Window::new()));
         let (out, ahead) = (results.clone(), window.clone());
+        // From now on: a kill may come before the feeder's first turn.
+        let kills = group.members.kills();
         let site = Location::caller();
         let feeder = greenlet::spawn(move || {
             let jobs = Jobs { started: Vec::new(), site };
-            feed(&group, items, &Rc::new(f), &out, &ahead, jobs);
+            feed((&group, kills), items, &Rc::new(f), &out, &ahead, jobs);
         });
         Feed { feeder, results, window }
     }
@@ -142,7 +144,7 @@ impl Drop for Jobs {
 }
 
 fn feed<I, F, T>(
-    group: &Group,
+    (group, kills): (&Group, u64),
     items: I,
     f: &Rc<F>,
     results: &Queue<(usize, Outcome<T>)>,
@@ -154,18 +156,17 @@ fn feed<I, F, T>(
     F: Fn(I::Item) -> T + 'static,
     T: 'static,
 {
-    let kills = group.members.kills();
     let fed = unwind::catch(|| {
         let mut items = items.into_iter();
         loop {
             window.wait_until_open();
             let Some(item) = items.next() else { return Ok(()) };
-            if group.members.kills() != kills {
-                return Err(JoinError::killed());
-            }
             let (f, report) = (f.clone(), Report::new(window.clone(), results.clone()));
-            let job = Builder::new().spawned_at(jobs.site);
-            let job = group.spawn_built(job, move || report.give(unwind::catch(|| f(item))));
+            let builder = Builder::new().spawned_at(jobs.site);
+            let job = move || report.give(unwind::catch(|| f(item)));
+            let Some(job) = group.spawn_unless_killed(kills, builder, job) else {
+                return Err(JoinError::killed());
+            };
             let job = job.unwrap_or_else(|error| panic!("{error}"));
             window.started.set(window.started.get() + 1);
             jobs.add(job.handle());

@@ -109,6 +109,11 @@ impl Members {
         slots.free.acquire_until(deadline, slots.reason())
     }
 
+    /// Gives a slot back that was taken for nobody.
+    pub(super) fn give_slot(&self) {
+        drop(TakenSlot(self));
+    }
+
     /// Spawns a member in the slot that the caller has taken.
     #[track_caller]
     pub(super) fn spawn_in_slot<F, T>(self: &Rc<Self>, builder: Builder, f: F) -> io::Result<Greenlet<T>>
