@@ -43,6 +43,8 @@ pub(super) struct Core<S, B = ()> {
     closed: Cell<bool>,
     /// The next item is with a greenlet that peeks.
     lent: Cell<bool>,
+    /// Somebody was told meanwhile that nothing is to be had.
+    refused: Cell<bool>,
     getters: WaitList,
     putters: WaitList,
 }
@@ -55,9 +57,17 @@ impl<S: Storage, B: Books> Core<S, B> {
             capacity > 0,
             "a queue with room for 0 items could never take one; give it room for at least 1, or use a Channel"
         );
-        let (items, closed, lent) = (RefCell::default(), Cell::new(false), Cell::new(false));
-        let (getters, putters) = (WaitList::new(), WaitList::new());
-        Core { books: B::default(), items, count: Cell::new(0), capacity, closed, lent, getters, putters }
+        Core {
+            books: B::default(),
+            items: RefCell::default(),
+            count: Cell::new(0),
+            capacity,
+            closed: Cell::new(false),
+            lent: Cell::new(false),
+            refused: Cell::new(false),
+            getters: WaitList::new(),
+            putters: WaitList::new(),
+        }
     }
 
     /// For use by one call of the storage.
@@ -110,6 +120,7 @@ impl<S: Storage, B: Books> Core<S, B> {
     #[inline]
     fn take<R>(&self, from: impl FnOnce(&mut S) -> Option<R>) -> Result<R, GetError> {
         if self.lent.get() {
+            self.refused.set(true);
             return Err(GetError::Empty);
         }
         let unused = PassOn(&self.getters);
@@ -231,8 +242,8 @@ impl Drop for PassOn<'_> {
     }
 }
 
-/// Puts the item back. This getter may have been woken for it, and others may have come to wait meanwhile, even at a closed
-/// queue: they are told.
+/// Puts the item back, and tells the next getter, as this one may have been woken for the item. Whoever was refused meanwhile waits
+/// in spite of all that is inside, and may have used up the wake-up of a put: then all are told, as they are at a closed queue.
 struct Lent<'a, S: Storage, B: Books> {
     queue: &'a Core<S, B>,
     item: Option<(S::Item, Mark)>,
@@ -244,7 +255,8 @@ impl<S: Storage, B: Books> Drop for Lent<'_, S, B> {
             // The queue was emptied meanwhile: the item is dropped with this.
             return;
         }
-        match self.queue.closed.get() {
+        let refused = self.queue.refused.replace(false);
+        match refused || self.queue.closed.get() {
             true => _ = self.queue.getters.wake_all(),
             false => _ = self.queue.getters.wake_one(),
         }
