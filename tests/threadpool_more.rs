@@ -423,6 +423,34 @@ fn a_kill_right_after_a_spawn_leaves_nothing_behind() {
     wait_all();
 }
 
+// TP19: the thread tells a thousand that the kill before is over, and meanwhile there is the next.
+#[test]
+fn a_kill_that_comes_while_the_one_before_ends_is_noticed() {
+    let pool = ThreadPool::new(1);
+    pool.set_idle_timeout(2 * LONG);
+    for _ in 0..10 {
+        let Held { job, started, go } = Held::new(&pool);
+        started.recv().unwrap();
+        let killers: Vec<_> = (0..1_000)
+            .map(|_| {
+                let pool = pool.clone();
+                spawn(move || pool.kill())
+            })
+            .collect();
+        yield_now();
+        // For this one the thread stays.
+        let next = pool.spawn(|| ());
+        drop(go);
+        while pool.len() > 1 {
+            std::hint::spin_loop();
+        }
+        assert!(pool.kill_timeout(PROMPT), "nobody has noticed the second kill");
+        join_all(killers);
+        job.join().unwrap();
+        assert!(next.join().err().is_none_or(|error| error.is_killed()));
+    }
+}
+
 // TP10, and what would wait for itself.
 #[test]
 fn a_job_does_not_wait_for_its_own_pool() {

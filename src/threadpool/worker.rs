@@ -230,6 +230,8 @@ impl Workers {
                 if !stays {
                     return None;
                 }
+                // There may have been another `kill` while nobody held the lock.
+                continue;
             }
             if state.threads > state.limit {
                 state.threads -= 1;
