@@ -119,6 +119,21 @@ fn of_two_failures_in_one_turn_the_first_to_run_counts() {
     assert_eq!(*error.try_into_panic().unwrap().downcast::<u32>().unwrap(), 0);
 }
 
+// JO11: both from before.
+#[test]
+fn of_two_failures_from_before_the_first_in_time_counts() {
+    for reversed in [false, true] {
+        let mut all: Vec<Greenlet<()>> =
+            (0..2_u32).map(|n| spawn(move || std::panic::panic_any(n))).collect();
+        wait_all();
+        if reversed {
+            all.reverse();
+        }
+        let error = try_join_all(all).unwrap_err();
+        assert_eq!(*error.try_into_panic().unwrap().downcast::<u32>().unwrap(), 0, "reversed: {reversed}");
+    }
+}
+
 // LK08
 #[test]
 fn a_kill_is_not_a_failure() {

@@ -73,7 +73,7 @@ fn end(task: &Rc<Task>, outcome: Outcome) {
     task.joiners.wake_all();
 }
 
-/// Drops the values and prepares the links.
+/// Drops the values, prepares the links, and notes the order of failures.
 #[cold]
 fn settle(task: &Rc<Task>, extras: &Extras, outcome: Outcome) {
     while let Some(value) = extras.locals.give_up() {
@@ -83,6 +83,10 @@ fn settle(task: &Rc<Task>, extras: &Extras, outcome: Outcome) {
         quietly(|| drop(bound));
     }
     prepare_links(task, &extras.links, outcome);
+    if outcome == Outcome::Panicked {
+        // At last, as all that is above may take its time.
+        extras.failed_as.set(Hub::current().new_id());
+    }
 }
 
 /// Makes a greenlet for each link that wants the outcome, and drops the others.

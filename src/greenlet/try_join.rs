@@ -60,16 +60,17 @@ pub fn try_join_all<T>(
 /// Waits until one has panicked and gives its place, or until all have ended.
 #[track_caller]
 fn first_failure(tasks: &[Rc<Task>]) -> Result<Option<usize>, JoinError> {
+    let failed = tasks.iter().enumerate().filter_map(|(place, task)| Some((failed_as(task)?, place)));
+    if let Some((_, place)) = failed.min() {
+        return Ok(Some(place));
+    }
     // It looks only, so that whoever else waits for one of them is told as well.
     let watch = Watch::new(false);
-    let mut enrolled = Vec::with_capacity(tasks.len());
-    for (place, task) in tasks.iter().enumerate() {
-        match task.is_done() {
-            true => watch.note(place),
-            false => enrolled.push(Enrolled::watching(&task.joiners, &watch, place, &mut Place::default())),
-        }
-    }
-    let mut left = tasks.len();
+    let running = tasks.iter().enumerate().filter(|(_, task)| !task.is_done());
+    let enrolled: Vec<_> = running
+        .map(|(place, task)| Enrolled::watching(&task.joiners, &watch, place, &mut Place::default()))
+        .collect();
+    let mut left = enrolled.len();
     while left > 0 {
         let Some(place) = watch.next_call() else {
             let reason = Reason::of("several greenlets, left", Object::Count(left));
@@ -78,10 +79,16 @@ fn first_failure(tasks: &[Rc<Task>]) -> Result<Option<usize>, JoinError> {
                 _ => continue,
             }
         };
-        if tasks[place].outcome.get() == Some(Outcome::Panicked) {
+        if failed_as(&tasks[place]).is_some() {
             return Ok(Some(place));
         }
         left -= 1;
     }
     Ok(None)
+}
+
+/// If it has panicked: when, compared with others.
+fn failed_as(task: &Task) -> Option<u64> {
+    let has_failed = task.outcome.get() == Some(Outcome::Panicked);
+    task.extras_if_any().filter(|_| has_failed).map(|extras| extras.failed_as.get())
 }

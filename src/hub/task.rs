@@ -188,6 +188,8 @@ pub(crate) struct Extras {
     pub(crate) links: Links,
     /// The text of its panic.
     pub(crate) failure: OnceCell<JoinError>,
+    /// If it has panicked: a number that is greater than those of all that had done so before.
+    pub(crate) failed_as: Cell<u64>,
     pub(crate) locals: Locals,
     pub(crate) inherited: Inherited,
 }
@@ -197,6 +199,7 @@ impl Extras {
         Extras {
             links: Links::new(),
             failure: OnceCell::new(),
+            failed_as: Cell::new(0),
             locals: Locals::new(),
             inherited: Inherited::new(bound),
         }
