@@ -2,19 +2,20 @@
 //! something that could be had.
 
 mod common;
+#[path = "common/drawn.rs"]
+mod drawn;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use common::{OnDrop, ignore};
+use drawn::drawn;
 use greenloop::lock::Semaphore;
 use greenloop::queue::{GetError, Queue};
 use greenloop::testing::for_each_seed;
 use greenloop::{Greenlet, Timeout, kill_all, sleep, spawn, timeout, wait_all, yield_now};
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 /// How a call is limited.
 #[derive(Clone, Copy, Debug)]
@@ -343,13 +344,6 @@ fn run(
         .find_map(|result| result.err().filter(|error| error.is_panic()));
     prop_assert!(panicked.is_none(), "{}", panicked.unwrap());
     Ok(())
-}
-
-/// What the strategy makes of a seed.
-fn drawn<T>(strategy: &impl Strategy<Value = T>, seed: u64) -> T {
-    let bytes: Vec<u8> = seed.to_le_bytes().repeat(4);
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    strategy.new_tree(&mut TestRunner::new_with_rng(ProptestConfig::default(), rng)).unwrap().current()
 }
 
 // QU11, QU14, QU40 to QU42, LO15, LO16, LO18, KL23: programs and the orders in which they run, both from the seed, which the

@@ -2,6 +2,8 @@
 //! parked beside somebody who could serve him.
 
 mod common;
+#[path = "common/drawn.rs"]
+mod drawn;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
@@ -9,20 +11,35 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::ignore;
+use drawn::drawn;
 use greenloop::queue::{Channel, GetError, JoinableQueue, LifoQueue, PriorityQueue, PutError, Queue};
+use greenloop::testing::for_each_seed;
 use greenloop::{Greenlet, kill_all, select, sleep, spawn, timeout, wait_all, yield_now};
 use proptest::prelude::*;
+
+/// Every second one lets others run while it is cloned, in a peek.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Item(u32);
+
+impl Clone for Item {
+    fn clone(&self) -> Item {
+        if self.0.is_multiple_of(2) {
+            yield_now();
+        }
+        Item(self.0)
+    }
+}
 
 /// What the kinds have in common.
 trait Subject: Clone + Debug + 'static {
     fn build(capacity: usize) -> Self;
-    fn put(&self, item: u32) -> Result<(), PutError<u32>>;
-    fn put_timeout(&self, item: u32, timeout: Duration) -> Result<(), PutError<u32>>;
-    fn try_put(&self, item: u32) -> Result<(), PutError<u32>>;
-    fn get(&self) -> Result<u32, GetError>;
-    fn get_timeout(&self, timeout: Duration) -> Result<u32, GetError>;
-    fn try_get(&self) -> Result<u32, GetError>;
-    fn select_get(&self) -> Result<u32, GetError>;
+    fn put(&self, item: Item) -> Result<(), PutError<Item>>;
+    fn put_timeout(&self, item: Item, timeout: Duration) -> Result<(), PutError<Item>>;
+    fn try_put(&self, item: Item) -> Result<(), PutError<Item>>;
+    fn get(&self) -> Result<Item, GetError>;
+    fn get_timeout(&self, timeout: Duration) -> Result<Item, GetError>;
+    fn try_get(&self) -> Result<Item, GetError>;
+    fn select_get(&self) -> Result<Item, GetError>;
     fn peek(&self);
     fn inside(&self) -> usize;
     fn has_room(&self) -> bool;
@@ -31,29 +48,29 @@ trait Subject: Clone + Debug + 'static {
 
 macro_rules! subject {
     ($Kind:ident, $build:expr, $peek:expr, $has_room:expr) => {
-        impl Subject for $Kind<u32> {
+        impl Subject for $Kind<Item> {
             fn build(capacity: usize) -> Self {
                 $build(capacity)
             }
-            fn put(&self, item: u32) -> Result<(), PutError<u32>> {
+            fn put(&self, item: Item) -> Result<(), PutError<Item>> {
                 $Kind::put(self, item)
             }
-            fn put_timeout(&self, item: u32, timeout: Duration) -> Result<(), PutError<u32>> {
+            fn put_timeout(&self, item: Item, timeout: Duration) -> Result<(), PutError<Item>> {
                 $Kind::put_timeout(self, item, timeout)
             }
-            fn try_put(&self, item: u32) -> Result<(), PutError<u32>> {
+            fn try_put(&self, item: Item) -> Result<(), PutError<Item>> {
                 $Kind::try_put(self, item)
             }
-            fn get(&self) -> Result<u32, GetError> {
+            fn get(&self) -> Result<Item, GetError> {
                 $Kind::get(self)
             }
-            fn get_timeout(&self, timeout: Duration) -> Result<u32, GetError> {
+            fn get_timeout(&self, timeout: Duration) -> Result<Item, GetError> {
                 $Kind::get_timeout(self, timeout)
             }
-            fn try_get(&self) -> Result<u32, GetError> {
+            fn try_get(&self) -> Result<Item, GetError> {
                 $Kind::try_get(self)
             }
-            fn select_get(&self) -> Result<u32, GetError> {
+            fn select_get(&self) -> Result<Item, GetError> {
                 select! {
                     item = self.get() => item,
                     _ = after(Duration::from_micros(50)) => Err(GetError::Empty),
@@ -159,10 +176,10 @@ impl<Q: Subject> World<Q> {
     fn put(&self, limit: Limit) {
         let item = self.next_item.replace(self.next_item.get() + 1);
         let taken = match limit {
-            Limit::None => self.queue.put(item).is_ok(),
-            Limit::Try => self.queue.try_put(item).is_ok(),
-            Limit::Call(n) => self.queue.put_timeout(item, micros(n)).is_ok(),
-            Limit::Around(n) => timeout(micros(n), || self.queue.put(item).is_ok()).unwrap_or(false),
+            Limit::None => self.queue.put(Item(item)).is_ok(),
+            Limit::Try => self.queue.try_put(Item(item)).is_ok(),
+            Limit::Call(n) => self.queue.put_timeout(Item(item), micros(n)).is_ok(),
+            Limit::Around(n) => timeout(micros(n), || self.queue.put(Item(item)).is_ok()).unwrap_or(false),
         };
         // Nothing parks between the call and this line, so a kill cannot fall between them.
         if taken {
@@ -170,8 +187,8 @@ impl<Q: Subject> World<Q> {
         }
     }
 
-    fn note(&self, got: Result<u32, GetError>) {
-        self.got.borrow_mut().extend(got);
+    fn note(&self, got: Result<Item, GetError>) {
+        self.got.borrow_mut().extend(got.map(|item| item.0));
     }
 
     fn get(&self, limit: Limit) {
@@ -264,36 +281,78 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act(), 0..30)
 }
 
+/// Programs and the orders in which they run, both from the seed, which a failure prints. Time is virtual, so that limits run out
+/// beside every step of the others.
+fn two_thousand_seeds<Q: Subject>() {
+    let world = (1..3_usize, programs(), acts());
+    for_each_seed(2_000, |seed| {
+        let (capacity, programs, acts) = drawn(&world, seed);
+        if let Err(error) = run::<Q>(capacity, programs, &acts) {
+            panic!("{error}")
+        }
+    });
+}
+
+// QU11, QU14, QU40, QU41, QU42, KL23
+#[test]
+fn two_thousand_seeds_lose_nothing_in_a_channel() {
+    two_thousand_seeds::<Channel<Item>>();
+}
+
+// QU11, QU14, QU40, QU41, QU42, KL23
+#[test]
+fn two_thousand_seeds_lose_nothing_in_a_queue() {
+    two_thousand_seeds::<Queue<Item>>();
+}
+
+// QU11, QU14, QU40, QU41, QU42, KL23
+#[test]
+fn two_thousand_seeds_lose_nothing_in_a_lifo_queue() {
+    two_thousand_seeds::<LifoQueue<Item>>();
+}
+
+// QU11, QU14, QU40, QU41, QU42, KL23
+#[test]
+fn two_thousand_seeds_lose_nothing_in_a_priority_queue() {
+    two_thousand_seeds::<PriorityQueue<Item>>();
+}
+
+// QU11, QU14, QU40, QU41, QU42, KL23
+#[test]
+fn two_thousand_seeds_lose_nothing_in_a_joinable_queue() {
+    two_thousand_seeds::<JoinableQueue<Item>>();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     // QU11, QU14, QU40, QU41, QU42, KL23
     #[test]
     fn a_queue_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
-        run::<Queue<u32>>(capacity, programs, &acts)?;
+        run::<Queue<Item>>(capacity, programs, &acts)?;
     }
 
     // QU11, QU14, QU40, QU41, QU42, KL23
     #[test]
     fn a_lifo_queue_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
-        run::<LifoQueue<u32>>(capacity, programs, &acts)?;
+        run::<LifoQueue<Item>>(capacity, programs, &acts)?;
     }
 
     // QU11, QU14, QU40, QU41, QU42, KL23
     #[test]
     fn a_priority_queue_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
-        run::<PriorityQueue<u32>>(capacity, programs, &acts)?;
+        run::<PriorityQueue<Item>>(capacity, programs, &acts)?;
     }
 
     // QU11, QU14, QU40, QU41, QU42, KL23
     #[test]
     fn a_joinable_queue_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
-        run::<JoinableQueue<u32>>(capacity, programs, &acts)?;
+        run::<JoinableQueue<Item>>(capacity, programs, &acts)?;
     }
 
     // QU11, QU14, QU40, QU41, QU42, KL23
     #[test]
     fn a_channel_loses_nothing(capacity in 1..3_usize, programs in programs(), acts in acts()) {
-        run::<Channel<u32>>(capacity, programs, &acts)?;
+        run::<Channel<Item>>(capacity, programs, &acts)?;
     }
 }
