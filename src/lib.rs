@@ -86,8 +86,8 @@ mod waitlist;
 pub use error::{Elapsed, JoinError, LoopExit};
 pub use greenlet::{
     Builder, Greenlet, Handle, LinkId, Outcome, Scope, ScopedGreenlet, SpawnHook, current, idle, join_all,
-    kill_all, on_spawn, scope, shield, sleep, spawn, spawn_later, try_join_all, wait_all, wait_all_timeout,
-    yield_now,
+    kill_all, kill_all_nowait, kill_all_timeout, on_spawn, scope, shield, sleep, spawn, spawn_later,
+    try_join_all, wait_all, wait_all_timeout, yield_now,
 };
 pub use threadpool::threadpool;
 pub use timeout::{Timeout, timeout};

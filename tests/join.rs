@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use common::{Flag, LONG, Log, PROMPT, SHORT, on_a_thread};
 use greenloop::event::Event;
+use greenloop::testing::{elapsed, virtual_time};
 use greenloop::{
-    Elapsed, Greenlet, Handle, current, join_all, sleep, spawn, spawn_later, timeout, wait_all,
-    wait_all_timeout, yield_now,
+    Elapsed, Greenlet, Handle, current, join_all, kill_all, sleep, spawn, spawn_later, timeout, wait_all,
+    wait_all_timeout, wait_timeout, yield_now,
 };
 
 // JO01, JO07
@@ -31,6 +32,21 @@ fn a_wait_with_a_limit_ends_also_for_a_greenlet_that_has_not_started() {
     assert!(!later.wait_timeout(SHORT));
     later.kill();
     assert!(later.wait_timeout(Duration::ZERO));
+}
+
+// JO06, JO07
+#[test]
+fn a_wait_for_many_with_a_limit_ends_when_the_limit_does() {
+    virtual_time(|| {
+        let all = [spawn(|| sleep(LONG)), spawn_later(LONG, || ()), spawn(|| ())];
+        let handles = all.each_ref().map(Greenlet::handle);
+        assert_eq!(wait_timeout(&[&all[0], &all[1], &all[2]], SHORT), [2]);
+        assert_eq!(elapsed(), SHORT);
+        assert!(timeout(SHORT, || join_all(all)).is_err());
+        assert_eq!(elapsed(), 2 * SHORT);
+        assert_eq!(handles.each_ref().map(Handle::is_finished), [false, false, true]);
+        kill_all(&handles);
+    });
 }
 
 // JO02

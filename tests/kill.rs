@@ -3,6 +3,7 @@
 mod common;
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -11,8 +12,10 @@ use common::{Flag, LONG, Log, OnDrop, PROMPT, SHORT, ignore};
 use greenloop::event::{AsyncResult, Event};
 use greenloop::lock::Semaphore;
 use greenloop::queue::Queue;
+use greenloop::testing::{assert_no_switch, elapsed, virtual_time};
 use greenloop::{
-    Builder, Handle, current, kill_all, shield, sleep, spawn, spawn_later, timeout, wait_all, yield_now,
+    Builder, Handle, current, kill_all, kill_all_nowait, kill_all_timeout, shield, sleep, spawn, spawn_later,
+    timeout, wait_all, yield_now,
 };
 
 /// A call that parks.
@@ -316,7 +319,7 @@ fn a_kill_leaves_no_wake_up_behind_for_a_later_park() {
     assert_eq!(log.take(), [true, false]);
 }
 
-// KL19, KL20
+// KL19
 #[test]
 fn kill_all_ends_greenlets_in_all_states() {
     let ran = Flag::new();
@@ -349,9 +352,75 @@ fn kill_all_waits_for_the_slowest() {
     assert!(greenlets.iter().all(|g| g.is_finished()));
 }
 
+// KL19
+#[test]
+fn kill_all_nowait_only_asks() {
+    let greenlets = VecDeque::from([spawn(|| sleep(LONG)), spawn(|| sleep(LONG))]);
+    yield_now();
+    greenlets[1].kill();
+    assert_no_switch(|| kill_all_nowait(&greenlets));
+    assert!(!greenlets[0].is_finished());
+    wait_all();
+    assert!(greenlets.iter().all(|g| g.is_finished()));
+}
+
+// KL20
+#[test]
+fn kill_all_timeout_ends_at_once_what_would_resist_but_has_never_run() {
+    virtual_time(|| {
+        let ran = Flag::new();
+        let stubborn = [(); 3].map(|()| {
+            let ran = ran.clone();
+            spawn(move || {
+                ran.raise();
+                shield(|| sleep(LONG));
+            })
+        });
+        assert!(kill_all_timeout(&stubborn, Duration::from_millis(500)));
+        assert!(!ran.is_up());
+        assert_eq!(elapsed(), Duration::ZERO);
+    });
+}
+
+#[test]
+fn kill_all_timeout_gives_up_on_what_does_not_die_and_ends_the_others() {
+    virtual_time(|| {
+        let all = [4, 0, 6].map(|n| {
+            spawn(move || {
+                shield(|| sleep(n * SHORT));
+                sleep(LONG);
+            })
+        });
+        sleep(SHORT / 2);
+        let start = elapsed();
+        assert!(!kill_all_timeout(&all, SHORT));
+        assert_eq!(elapsed() - start, SHORT);
+        assert_eq!(all.each_ref().map(|g| g.is_finished()), [false, true, false]);
+        assert!(kill_all_timeout(&all, LONG));
+        assert_eq!(elapsed(), 6 * SHORT);
+    });
+}
+
+#[test]
+fn kill_all_timeout_ends_also_the_caller() {
+    let (after, other) = (Flag::new(), spawn(|| sleep(LONG)));
+    let g = spawn({
+        let (after, other) = (after.clone(), other.handle());
+        move || {
+            kill_all_timeout([current(), other], LONG);
+            after.raise();
+        }
+    });
+    assert!(g.join().unwrap_err().is_killed());
+    assert!(other.join().unwrap_err().is_killed());
+    assert!(!after.is_up());
+}
+
 #[test]
 fn kill_all_of_nothing_returns() {
     kill_all(Vec::<Handle>::new());
+    kill_all_nowait(Vec::<Handle>::new());
+    assert!(kill_all_timeout(Vec::<Handle>::new(), Duration::ZERO));
 }
 
 // KL24, KL30

@@ -25,9 +25,9 @@ use greenloop::queue::{Channel, GetError, JoinableQueue, LifoQueue, PriorityQueu
 use greenloop::server::StreamServer;
 use greenloop::threadpool::ThreadPool;
 use greenloop::{
-    Builder, Elapsed, Timeout, current, greenlet_local, idle, inherited, iwait, kill_all, scope, select,
-    shield, sleep, spawn, spawn_later, sync, testing, timeout, try_join_all, wait, wait_any,
-    wait_any_timeout, wait_timeout, yield_now,
+    Builder, Elapsed, Timeout, current, greenlet_local, idle, inherited, iwait, kill_all, kill_all_nowait,
+    kill_all_timeout, scope, select, shield, sleep, spawn, spawn_later, sync, testing, timeout, try_join_all,
+    wait, wait_any, wait_any_timeout, wait_timeout, yield_now,
 };
 
 type Guard = Rc<OnDrop<Box<dyn FnMut()>>>;
@@ -118,6 +118,8 @@ fn greenlets() {
         assert!(try_join_all([spawn(|| sleep(LONG)), spawn(|| ())]).is_err());
         assert!(spawn_later(SHORT, || ()).join().is_err());
         kill_all([spawn(|| ()).handle(), waiting.handle()]);
+        kill_all_nowait([&waiting]);
+        assert!(!kill_all_timeout([&waiting], LONG));
         assert!(!waiting.kill_timeout(Duration::ZERO) && !waiting.is_finished());
         let me = current();
         if me.id() != 0 {

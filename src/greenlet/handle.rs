@@ -265,10 +265,16 @@ impl Handle {
     #[track_caller]
     pub fn kill_timeout(&self, timeout: Duration) -> bool {
         self.kill_nowait();
+        self.wait_until_killed_by(Deadline::after(Some(timeout)))
+    }
+
+    /// A greenlet meets its own kill right here; one in a shield waits for itself until the deadline. Says whether it is dead.
+    #[track_caller]
+    pub(super) fn wait_until_killed_by(&self, deadline: Deadline) -> bool {
         if self.is_current() {
             park::yield_now();
         }
-        self.wait_timeout(timeout)
+        self.wait_until(deadline)
     }
 
     fn is_current(&self) -> bool {

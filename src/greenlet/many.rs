@@ -54,13 +54,69 @@ pub fn join_all<T>(greenlets: impl IntoIterator<Item = Greenlet<T>>) -> Vec<Resu
 /// ```
 #[track_caller]
 pub fn kill_all(greenlets: impl IntoIterator<Item = impl AsRef<Handle>>) {
+    for greenlet in &ask_all_to_end(greenlets) {
+        greenlet.wait_until_killed();
+    }
+}
+
+/// [`kill_all`], waiting at most for [`timeout`](crate#time-limits), which is for all together; says whether all are dead.
+///
+/// **Switches**: yes, unless all have already ended.
+///
+/// **While unwinding** it asks for their ends and returns `false` at once.
+///
+/// # Panics
+/// If one of them is the root of the thread.
+/// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left
+/// that could ever end one of them.
+///
+/// # Examples
+/// ```
+/// use greenloop::{kill_all_timeout, shield, sleep, spawn, yield_now};
+/// use std::time::Duration;
+///
+/// let stubborn: Vec<_> = (0..3).map(|_| spawn(|| shield(|| sleep(Duration::from_millis(50))))).collect();
+/// yield_now();
+/// assert!(!kill_all_timeout(&stubborn, Duration::from_millis(1)));
+/// assert!(kill_all_timeout(&stubborn, Duration::from_secs(60)));
+/// ```
+#[track_caller]
+pub fn kill_all_timeout(greenlets: impl IntoIterator<Item = impl AsRef<Handle>>, timeout: Duration) -> bool {
+    let greenlets = ask_all_to_end(greenlets);
+    let deadline = Deadline::after(Some(timeout));
+    greenlets.iter().all(|greenlet| greenlet.wait_until_killed_by(deadline))
+}
+
+/// Asks for the ends of all of them and returns at once; see [`Handle::kill_nowait`].
+///
+/// **Switches**: no, if the iterator does not.
+///
+/// # Panics
+/// If one of them is the root of the thread.
+///
+/// # Examples
+/// ```
+/// use greenloop::{kill_all_nowait, sleep, spawn, yield_now};
+/// use std::time::Duration;
+///
+/// let sleepers: Vec<_> = (0..3).map(|_| spawn(|| sleep(Duration::from_secs(60)))).collect();
+/// kill_all_nowait(&sleepers);
+/// assert!(!sleepers.iter().any(|g| g.is_finished())); // they have had no turn since
+/// yield_now();
+/// assert!(sleepers.iter().all(|g| g.is_finished()));
+/// ```
+#[track_caller]
+pub fn kill_all_nowait(greenlets: impl IntoIterator<Item = impl AsRef<Handle>>) {
+    ask_all_to_end(greenlets);
+}
+
+#[track_caller]
+fn ask_all_to_end(greenlets: impl IntoIterator<Item = impl AsRef<Handle>>) -> Vec<Handle> {
     let greenlets: Vec<_> = greenlets.into_iter().map(|greenlet| greenlet.as_ref().clone()).collect();
     for greenlet in &greenlets {
         greenlet.kill_nowait();
     }
-    for greenlet in &greenlets {
-        greenlet.wait_until_killed();
-    }
+    greenlets
 }
 
 /// Runs everything that can still run: until no greenlet is ready, no timer is pending, no descriptor is watched and no

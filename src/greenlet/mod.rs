@@ -22,7 +22,7 @@ pub(crate) use hook::announce;
 pub use hook::{SpawnHook, on_spawn};
 pub use join::Greenlet;
 pub use link::LinkId;
-pub use many::{join_all, kill_all, wait_all, wait_all_timeout};
+pub use many::{join_all, kill_all, kill_all_nowait, kill_all_timeout, wait_all, wait_all_timeout};
 pub use pause::{current, idle, shield, sleep, yield_now};
 pub use scope::{Scope, ScopedGreenlet, scope};
 pub use try_join::try_join_all;
