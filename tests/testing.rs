@@ -1,5 +1,8 @@
 //! The tools for tests, tested.
 
+mod common;
+
+use common::{OnDrop, is_child, run_as_child};
 use greenloop::event::Event;
 use greenloop::lock::Semaphore;
 use greenloop::queue::Queue;
@@ -175,6 +178,25 @@ fn a_left_over_that_cannot_be_killed_does_not_hang() {
     });
 }
 
+// In a process of its own, whose output is read.
+#[test]
+fn a_failure_tells_its_seed_before_what_is_left_over_is_killed() {
+    const NAME: &str = "a_failure_tells_its_seed_before_what_is_left_over_is_killed";
+    if is_child(NAME) {
+        for_each_seed(1, |_| {
+            spawn(|| {
+                let _last = OnDrop(|| eprintln!("killed now"));
+                Event::new().wait();
+            });
+            wait_all();
+            panic!("expected: the failure");
+        });
+    }
+    let output = String::from_utf8(run_as_child(NAME).stderr).unwrap();
+    let (seed, killed) = (output.find("GREENLOOP_SEED=").unwrap(), output.find("killed now").unwrap());
+    assert!(seed < killed, "{output}");
+}
+
 #[test]
 fn nothing_is_lost_whatever_the_order() {
     // QU41, QU42, LO16: over 2,000 orders with kills and timeouts.
@@ -297,6 +319,44 @@ fn a_kill_at_a_connection_in_memory_loses_no_byte() {
     let mut bytes = [0; 2];
     (&*client).read_exact(&mut bytes).unwrap();
     assert_eq!(&bytes, b"ab");
+}
+
+#[test]
+fn nobody_stays_parked_beside_bytes_or_room_of_a_connection_in_memory() {
+    let (client, server) = duplex(2);
+    let (client, server) = (Rc::new(client), Rc::new(server));
+    let readers = [(); 2].map(|()| {
+        let client = client.clone();
+        spawn(move || (&*client).read(&mut [0]).unwrap())
+    });
+    yield_now();
+    (&*server).write_all(b"ab").unwrap();
+    wait_all();
+    assert!(readers.iter().all(|reader| reader.is_finished()), "{client:?}");
+
+    (&*server).write_all(b"cd").unwrap();
+    let writers = [(); 2].map(|()| {
+        let server = server.clone();
+        spawn(move || (&*server).write(b"e").unwrap())
+    });
+    yield_now();
+    assert_eq!((&*client).read(&mut [0; 2]).unwrap(), 2);
+    wait_all();
+    assert!(writers.iter().all(|writer| writer.is_finished()), "{client:?}");
+}
+
+#[test]
+fn whoever_waits_for_room_is_told_that_the_connection_in_memory_has_been_shut_down() {
+    let (client, _server) = duplex(1);
+    let client = Rc::new(client);
+    (&*client).write_all(b"a").unwrap();
+    let writers = [(); 2].map(|()| {
+        let client = client.clone();
+        spawn(move || (&*client).write(b"b").unwrap_err().kind())
+    });
+    yield_now();
+    client.shutdown_write();
+    assert!(join_all(writers).into_iter().all(|kind| kind.unwrap() == ErrorKind::BrokenPipe));
 }
 
 // Idle turns look at the time that was seen last.

@@ -68,9 +68,21 @@ impl Pipe {
         }
     }
 
+    /// Who was woken may leave something: bytes for the next reader, or room for the next writer.
+    fn pass_on(&self) {
+        let count = self.bytes.borrow().len();
+        if count > 0 {
+            self.readers.wake_one();
+        }
+        if count < self.capacity {
+            self.writers.wake_one();
+        }
+    }
+
     fn end(&self) {
         self.ended.set(true);
         self.readers.wake_all();
+        self.writers.wake_all();
     }
 }
 
@@ -140,6 +152,7 @@ impl Read for &Duplex {
         let count = pipe.bytes.borrow_mut().read(buf)?;
         if count > 0 {
             pipe.writers.wake_one();
+            pipe.pass_on();
         }
         Ok(count)
     }
@@ -161,6 +174,7 @@ impl Write for &Duplex {
                 let count = room.min(buf.len());
                 pipe.bytes.borrow_mut().extend(&buf[..count]);
                 pipe.readers.wake_one();
+                pipe.pass_on();
                 return Ok(count);
             }
             pipe.wait(&pipe.writers, "a connection in memory (write)")?;

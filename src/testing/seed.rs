@@ -78,11 +78,14 @@ pub fn for_each_seed(count: u64, mut f: impl FnMut(u64)) {
         let hub = Hub::current();
         let before = hub.new_id();
         let outcome = unwind::catch(|| virtual_time(|| with_seed(seed, || f(seed))));
-        hub.kill_younger_than(before);
-        if let Err(payload) = outcome {
+        if outcome.is_err() {
+            // Before the kills, as destructors may hang, or end the process.
             report::line(format_args!(
                 "greenloop: it failed with seed {seed}; replay it alone with GREENLOOP_SEED={seed}"
             ));
+        }
+        hub.kill_younger_than(before);
+        if let Err(payload) = outcome {
             resume_unwind(payload);
         }
     }
