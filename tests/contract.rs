@@ -48,6 +48,7 @@ const OTHERWISE: &[(Kind, &str, &str)] = &[
     (Kind::Meaningless, "GL17", "no code of the user runs in the loop"),
     (Kind::Meaningless, "GL18 GL19 GL20", "there are no exceptions that end the interpreter; `std::process::exit` works from any greenlet"),
     (Kind::Meaningless, "GL23", "there is no current exception that could leak"),
+    (Kind::Meaningless, "GL24", "the one handler of errors is the panic hook, and a panic in it ends the process"),
     (Kind::Decided, "GL30 GL31", "a number is not used again, so that it never means another greenlet"),
     (Kind::Decided, "GL39", "a scope passes on the panic that nobody has asked for, as that of the standard library does"),
     (Kind::Decided, "GL43", "a greenlet ends itself by returning, by panicking, or by `current().kill()`"),

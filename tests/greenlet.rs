@@ -187,7 +187,7 @@ fn a_greenlet_is_not_finished_while_it_starts_and_runs() {
     assert_eq!(g.join().unwrap(), (false, false));
 }
 
-// GL16, GL24: the panic ends its greenlet only.
+// GL16: the panic ends its greenlet only.
 #[test]
 fn a_panic_ends_only_its_own_greenlet() {
     let bad = spawn(|| -> () { panic!("expected: {}", "boom") });
@@ -201,7 +201,6 @@ fn a_panic_ends_only_its_own_greenlet() {
     assert_eq!(good.join().unwrap(), 5);
 }
 
-// GL24
 #[test]
 fn the_payload_of_a_panic_reaches_the_joiner_as_it_was() {
     let error = spawn(|| std::panic::panic_any(vec![1, 2, 3])).join().unwrap_err();

@@ -255,7 +255,7 @@ fn a_body_that_panics_kills_what_has_not_started() {
     assert!(!ran.is_up());
 }
 
-// GL40, GL42: also while the body waits for one of them. Destructors may use what is borrowed.
+// GL42: also while the body waits for one of them. Destructors may use what is borrowed.
 #[test]
 fn a_body_that_panics_kills_what_runs_and_waits_for_it() {
     let log = Log::new();
@@ -351,6 +351,7 @@ fn a_kill_before_the_first_turn_of_the_parent_leaves_no_scope() {
     assert!(!ran.is_up());
 }
 
+// GL40: the wait at its end is what is interrupted, or the body.
 #[test]
 fn an_expired_timeout_around_a_scope_kills_its_greenlets_first() {
     for in_body in [true, false] {

@@ -216,9 +216,45 @@ fn a_permit_that_never_comes_is_given_up_and_a_later_one_wakes_nobody() {
     assert_eq!(semaphore.available(), 1);
 }
 
-// LO36
+// LO36: it waits while the permit is given to the greenlet in front of it.
 #[test]
 fn a_thread_that_gives_up_does_not_touch_the_one_that_gets_the_permit() {
+    let limit = 20 * SHORT;
+    let mut in_time = false;
+    // Again if the thread may have given up before the greenlet has had its turn, on a busy machine.
+    while !in_time {
+        let (semaphore, start) = (Semaphore::new(0), Instant::now());
+        let greenlet = spawn({
+            let semaphore = semaphore.clone();
+            move || semaphore.acquire()
+        });
+        yield_now();
+        let thread = thread::spawn({
+            let semaphore = semaphore.clone();
+            move || semaphore.acquire_timeout(limit)
+        });
+        while !format!("{semaphore:?}").contains("2 waiting") && !thread.is_finished() {
+            thread::yield_now();
+        }
+        semaphore.release();
+        yield_now();
+        in_time = start.elapsed() < limit;
+        let has_it = greenlet.is_finished();
+        let gave_up = !thread.join().unwrap();
+        if in_time {
+            assert!(has_it && gave_up);
+            assert!(greenlet.join().unwrap());
+            assert_eq!(format!("{semaphore:?}"), "Semaphore(0 available, 0 waiting)");
+            semaphore.release();
+            assert!(semaphore.try_acquire());
+        } else {
+            greenlet.kill();
+        }
+    }
+}
+
+#[test]
+fn a_permit_that_a_thread_and_a_greenlet_want_goes_to_one_of_them() {
     let semaphore = Semaphore::new(1);
     assert!(semaphore.acquire());
     let greenlet = spawn({

@@ -3,6 +3,7 @@
 use greenloop::event::{AsyncResult, Event};
 use greenloop::lock::{BoundedSemaphore, Semaphore};
 use greenloop::queue::{GetError, PutError, Queue};
+use greenloop::testing::virtual_time;
 use greenloop::threadpool::ThreadPool;
 use greenloop::{
     Elapsed, LoopExit, Waitable, iwait, join_all, select, sleep, spawn, timeout, wait, wait_all, wait_any,
@@ -79,6 +80,36 @@ fn an_event_set_and_cleared_while_nobody_looks_has_called() {
     assert_eq!(coming.next(), Some(0));
     // JO24: it waits for the next set, not for the last one.
     assert_eq!(wait_any_timeout(&[&event], MS), None);
+}
+
+#[test]
+fn a_wait_that_begins_while_an_event_tells_its_waiters_is_not_told_of_that() {
+    // JO24
+    virtual_time(|| {
+        let (event, told) = (Event::new(), Rc::new(Cell::new(false)));
+        let first = spawn({
+            let (event, told) = (event.clone(), told.clone());
+            move || {
+                event.wait();
+                event.clear();
+                assert!(!told.get(), "the second has been told already");
+                let ready = wait_timeout(&[&event], MS);
+                assert!(told.get());
+                ready
+            }
+        });
+        let second = spawn({
+            let (event, told) = (event.clone(), told.clone());
+            move || {
+                event.wait();
+                told.set(true);
+            }
+        });
+        yield_now();
+        event.set();
+        assert!(first.join().unwrap().is_empty());
+        second.join().unwrap();
+    });
 }
 
 #[test]
