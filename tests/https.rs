@@ -11,7 +11,9 @@ use std::time::Instant;
 use greenloop::event::Event;
 use greenloop::http::{self, Body, Limits, Request};
 use greenloop::net::TcpStream;
-use greenloop::server::StreamServer;
+use greenloop::queue::Queue;
+use greenloop::server::{Listener, StreamServer};
+use greenloop::testing::{Duplex, duplex, virtual_time};
 use greenloop::tls::{ClientConfig, TlsStream};
 use greenloop::{join_all, sleep, spawn, timeout};
 use net_support::{Flag, LONG, PROMPT, in_a_child, ms};
@@ -40,6 +42,48 @@ fn a_stream_server_speaks_tls_and_says_goodbye() {
     });
     assert!(join_all(clients).iter().all(|result| result.is_ok()));
     server.stop(LONG);
+}
+
+/// Connections in memory.
+struct Line(Queue<Duplex>);
+
+impl Listener for Line {
+    type Stream = Duplex;
+    type Addr = &'static str;
+
+    fn accept(&self) -> io::Result<(Duplex, &'static str)> {
+        Ok((self.0.get().map_err(io::Error::other)?, "memory"))
+    }
+
+    fn local_addr(&self) -> io::Result<&'static str> {
+        Ok("memory")
+    }
+}
+
+// The handler had enough of it; the goodbye has to send what the write has left, and nobody takes it.
+#[test]
+fn a_client_that_never_reads_loses_its_place_when_the_handler_has_given_up() {
+    virtual_time(|| {
+        let line = Queue::unbounded();
+        let builder = StreamServer::from_listener(Line(line.clone())).unwrap();
+        let server = builder.max_connections(1).handle_tls(server(), |stream, _| {
+            let written = timeout(ms(5000), || stream.write_all(&[7; 100_000]));
+            written.unwrap_or_else(|_| Err(ErrorKind::BrokenPipe.into()))
+        });
+        server.start().unwrap();
+        let connect = || {
+            let (near, far) = duplex(4096);
+            line.put(far).unwrap();
+            client().connect("localhost", near).unwrap()
+        };
+        let _never_reads = connect();
+        // Waits for the place.
+        let mut second = connect();
+        let mut all = Vec::new();
+        second.read_to_end(&mut all).unwrap();
+        assert!(all == [7; 100_000]);
+        server.stop(LONG);
+    });
 }
 
 // TL06: one report, no call of the handler, and the server goes on.

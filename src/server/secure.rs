@@ -1,9 +1,15 @@
 //! A server whose connections speak TLS.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use super::{Builder, Listener, Outcome, StreamServer};
+use crate::timeout::Timeout;
 use crate::tls::{ServerConfig, TlsStream};
+
+/// How long a goodbye may take. It waits only for a peer that does not read; and may then have to send what a write that was
+/// interrupted has left, for which the handler itself did not want to wait.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 impl<L: Listener> Builder<L>
 where
@@ -11,6 +17,9 @@ where
 {
     /// [`handle`](Self::handle) over TLS (feature `tls`): the greenlet of a connection shakes hands, then calls `handler`, then says
     /// `close_notify`. A handshake that fails is reported as a failure of a handler is, and the handler is not called.
+    ///
+    /// A peer that does not read holds its connection no longer than the handler wants to wait, and one second: then it is closed
+    /// without a `close_notify`, and without the rest of what an interrupted write has left.
     ///
     /// A handler that needs the stream for longer than its own call takes a plain stream from `handle` and calls
     /// [`ServerConfig::accept`] itself.
@@ -43,7 +52,7 @@ where
             let mut stream = config.accept(stream)?;
             handler(&mut stream, peer.clone()).conclude(&peer);
             // The handler has said all, so a failure here is that of the peer.
-            let _ = stream.close_notify();
+            let _ = Timeout::new(GOODBYE).run(|| stream.close_notify());
             io::Result::Ok(())
         })
     }
