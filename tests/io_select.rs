@@ -3,6 +3,7 @@
 
 mod net_support;
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -14,7 +15,7 @@ use greenloop::event::Event;
 use greenloop::io::{Direction, Interest, PipeReader, Poll, Readiness, pipe, select};
 use greenloop::queue::Queue;
 use greenloop::testing::assert_switches;
-use greenloop::{iwait, sleep, spawn, spawn_later, timeout, wait_any};
+use greenloop::{iwait, net, sleep, spawn, spawn_later, timeout, wait_any, yield_now};
 use net_support::{LONG, Log, PROMPT, SHORT, connection, ms, panic_of, spawn_parked};
 
 /// A descriptor that is not open. Nobody opens a thousand meanwhile.
@@ -58,8 +59,9 @@ fn a_closed_descriptor_is_an_error() {
         let error = select(read, write, Some(LONG)).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EBADF));
     }
-    let error = Poll::new().unwrap().register(closed(), Interest::READABLE).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+    let error = Poll::new().unwrap().register(closed(), Interest::READABLE).unwrap_err().to_string();
+    let number = closed().as_fd().as_raw_fd();
+    assert!(error.starts_with(&format!("the system cannot watch descriptor {number}: Bad file")), "{error}");
     Readiness::of(&closed(), Direction::Read).unwrap_err();
 }
 
@@ -136,6 +138,54 @@ fn what_is_unregistered_while_somebody_polls_is_not_told_and_what_is_registered_
     let events = timeout(PROMPT, || poller.join()).unwrap().unwrap();
     assert!(events.len() == 1 && events[0].token == token);
     drop(first);
+}
+
+// A read of what is there may switch, too: whoever has read so often gives the others a turn.
+#[test]
+fn what_was_got_is_read_while_another_registers_and_unregisters() {
+    let poll = Rc::new(Poll::new().unwrap());
+    let (ours, theirs): (Vec<_>, Vec<_>) = (0..40).map(|_| net::UnixStream::pair().unwrap()).unzip();
+    for (ours, mut theirs) in ours.into_iter().zip(&theirs) {
+        poll.register(ours, Interest::READABLE).unwrap();
+        theirs.write_all(b"x").unwrap();
+    }
+    let rounds = Rc::new(Cell::new(0));
+    let other = spawn({
+        let (poll, rounds) = (poll.clone(), rounds.clone());
+        move || {
+            let (mut silent, _kept) = net::UnixStream::pair().unwrap();
+            loop {
+                let token = poll.register(silent, Interest::READABLE).unwrap();
+                yield_now();
+                silent = Rc::into_inner(poll.unregister(token).unwrap()).unwrap();
+                rounds.set(rounds.get() + 1);
+                yield_now();
+            }
+        }
+    });
+    let events = poll.poll(Some(LONG)).unwrap();
+    assert_eq!(events.len(), 40);
+    let before = rounds.get();
+    for event in events {
+        assert_eq!((&*poll.get(event.token).unwrap()).read(&mut [0; 8]).unwrap(), 1);
+    }
+    yield_now();
+    assert!(rounds.get() > before && !other.is_finished());
+    other.kill();
+}
+
+#[test]
+fn what_was_got_stays_open_although_it_is_unregistered() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let poll = Poll::new().unwrap();
+    let token = poll.register(ours, Interest::READABLE).unwrap();
+    let got = poll.get(token).unwrap();
+    drop(poll.unregister(token).unwrap());
+    theirs.write_all(b"x").unwrap();
+    assert_eq!(poll.poll(Some(SHORT)).unwrap(), []);
+    assert_eq!((&*got).read(&mut [0; 8]).unwrap(), 1);
+    drop(got);
+    assert!(theirs.write_all(b"x").is_err());
 }
 
 /// Data of the user's around a descriptor.
@@ -357,6 +407,57 @@ fn readiness_of_a_socket_does_not_disturb_its_reader_and_does_not_wait_for_what_
     drop((readiness, writable));
     // With it goes the reason to go on.
     assert!(panic_of(|| Event::new().wait()).contains("would block for ever"));
+}
+
+/// The processor's time that this thread has used.
+fn time_of_thread() -> Duration {
+    rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).try_into().unwrap()
+}
+
+// The driver for other systems tells of a descriptor by level, each time that it is asked to tell of the next event.
+#[test]
+fn a_readiness_that_nobody_acts_upon_costs_nothing() {
+    let (reader, mut writer) = pipe().unwrap();
+    let readiness = Readiness::of(&reader, Direction::Read).unwrap();
+    writer.write_all(b"x").unwrap();
+    sleep(SHORT);
+    let before = time_of_thread();
+    sleep(ms(300));
+    let used = time_of_thread() - before;
+    assert!(used < ms(100), "{used:?}");
+    assert_eq!(wait_any(&[&readiness]), 0);
+}
+
+// Two wait for the same and are both told; what one of them takes the other waits for again.
+#[test]
+fn everyone_who_waits_for_a_readiness_is_told_each_time() {
+    let (a, mut b) = UnixStream::pair().unwrap();
+    a.set_nonblocking(true).unwrap();
+    let (a, log) = (Rc::new(a), Log::new());
+    let waiters: [greenloop::Greenlet<()>; 2] = [(); 2].map(|()| {
+        let (a, log) = (a.clone(), log.clone());
+        spawn_parked(move || {
+            let readiness = Readiness::of(&*a, Direction::Read).unwrap();
+            loop {
+                greenloop::select! { _ = readiness.wait() => {} }
+                // The other one may have taken it.
+                if let Ok(count) = (&*a).read(&mut [0; 8]) {
+                    log.add(count);
+                }
+            }
+        })
+    });
+    for _ in 0..50 {
+        b.write_all(b"x").unwrap();
+        let taken = timeout(PROMPT, || {
+            while log.len() == 0 {
+                sleep(ms(1));
+            }
+            log.take()
+        });
+        assert_eq!(taken.unwrap(), [1]);
+    }
+    greenloop::kill_all(&waiters);
 }
 
 #[test]

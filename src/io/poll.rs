@@ -1,10 +1,11 @@
 //! Waiting for many descriptors, again and again.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::ops::BitOr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use slab::Slab;
@@ -131,7 +132,8 @@ pub struct Event {
 ///
 /// It owns what is registered: sockets, pipes, anything that has a descriptor, whole structs with what belongs to a connection;
 /// or borrows, if `T` is a reference. A descriptor is reported by each [`poll`](Self::poll) as long as it is ready. All methods
-/// take `&self`: another greenlet may register and unregister while one polls. Only one may poll at a time.
+/// take `&self`: another greenlet may register and unregister while one polls, or while one reads what it has [got](Self::get).
+/// Only one may poll at a time.
 ///
 /// # Examples
 /// ```
@@ -146,7 +148,7 @@ pub struct Event {
 /// let events = poll.poll(Some(Duration::from_secs(5)))?;
 /// assert!(events[0].token == token && events[0].readable);
 /// let mut answer = [0; 4];
-/// poll.unregister(token)?.read_exact(&mut answer)?;
+/// (&*poll.get(token).unwrap()).read_exact(&mut answer)?;
 /// assert_eq!(&answer, b"ping");
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -157,8 +159,9 @@ pub struct Poll<T: AsFd> {
     next: Cell<u32>,
 }
 
+/// What is registered is shared with whoever has got it: they use it while others register and unregister.
 struct Entry<T> {
-    io: T,
+    io: Rc<T>,
     token: Token,
     interest: Interest,
 }
@@ -239,12 +242,15 @@ impl<T: AsFd> Poll<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn register(&self, io: T, interest: Interest) -> io::Result<Token> {
+        let io = Rc::new(io);
+        let descriptor = io.as_fd();
         let mut entries = self.entries.borrow_mut();
         let place = entries.vacant_entry();
         let token = Token(u64::from(self.next.get()) << 32 | place.key() as u64);
-        self.set.get().add(io.as_fd(), token.0, interest.to_sys()).map_err(cannot_watch)?;
+        let added = self.set.get().add(descriptor, token.0, interest.to_sys());
+        added.map_err(|error| cannot_watch(error, descriptor.as_raw_fd()))?;
         self.next.update(|number| number.wrapping_add(1));
-        place.insert(Entry { io, token, interest });
+        place.insert(Entry { io: io.clone(), token, interest });
         Ok(token)
     }
 
@@ -269,15 +275,17 @@ impl<T: AsFd> Poll<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn modify(&self, token: Token, interest: Interest) -> io::Result<()> {
+        let io = self.get(token).ok_or_else(unknown)?;
+        self.set.get().modify(io.as_fd(), token.0, interest.to_sys())?;
         let mut entries = self.entries.borrow_mut();
-        let entry =
-            entries.get_mut(token.place()).filter(|entry| entry.token == token).ok_or_else(unknown)?;
-        self.set.get().modify(entry.io.as_fd(), token.0, interest.to_sys())?;
-        entry.interest = interest;
+        if let Some(entry) = entries.get_mut(token.place()).filter(|entry| entry.token == token) {
+            entry.interest = interest;
+        }
         Ok(())
     }
 
-    /// Gives back what was registered. It is told of no longer.
+    /// Gives back what was registered. It is told of no longer. It comes in an `Rc`, as somebody may have [got](Self::get) it and be using
+    /// it: `Rc::into_inner` takes it out if nobody has.
     ///
     /// **Switches**: no.
     ///
@@ -287,29 +295,31 @@ impl<T: AsFd> Poll<T> {
     /// # Examples
     /// ```
     /// use greenloop::io::{Interest, Poll, pipe};
-    /// use std::io::{ErrorKind, Read};
+    /// use std::{io::{ErrorKind, Read}, rc::Rc};
     ///
     /// let (reader, writer) = pipe()?;
     /// let poll = Poll::new()?;
     /// let token = poll.register(reader, Interest::READABLE)?;
     /// drop(writer);
-    /// let mut reader = poll.unregister(token)?; // ours again
+    /// let mut reader = Rc::into_inner(poll.unregister(token)?).unwrap(); // ours again
     /// assert_eq!(reader.read(&mut [0; 8])?, 0);
     /// assert_eq!(poll.unregister(token).unwrap_err().kind(), ErrorKind::NotFound);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn unregister(&self, token: Token) -> io::Result<T> {
+    pub fn unregister(&self, token: Token) -> io::Result<Rc<T>> {
         let mut entries = self.entries.borrow_mut();
         if entries.get(token.place()).is_none_or(|entry| entry.token != token) {
             return Err(unknown());
         }
         let Entry { io, .. } = entries.remove(token.place());
+        drop(entries);
         // Fails only for a descriptor that was closed behind its owner's back, which is in no set any more.
         let _ = self.set.get().delete(io.as_fd());
         Ok(io)
     }
 
-    /// What is registered under this token. Meanwhile nothing can be registered or unregistered. **Switches**: no.
+    /// What is registered under this token. It may be used however long that takes: if it is unregistered meanwhile, it is open until
+    /// this is dropped. **Switches**: no.
     ///
     /// # Examples
     /// ```
@@ -327,11 +337,10 @@ impl<T: AsFd> Poll<T> {
     /// }
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn get(&self, token: Token) -> Option<Ref<'_, T>> {
-        let entry = Ref::filter_map(self.entries.borrow(), |entries| {
-            entries.get(token.place()).filter(|entry| entry.token == token)
-        });
-        entry.ok().map(|entry| Ref::map(entry, |entry| &entry.io))
+    pub fn get(&self, token: Token) -> Option<Rc<T>> {
+        let entries = self.entries.borrow();
+        let entry = entries.get(token.place()).filter(|entry| entry.token == token);
+        entry.map(|entry| entry.io.clone())
     }
 
     /// Waits until one of them is ready, at most for `timeout`, and tells which are; `None` is for ever. Nothing is told if the time

@@ -2,7 +2,7 @@
 
 #![allow(private_interfaces, reason = "nobody outside can name the list, nor implement the sealed trait")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -48,8 +48,6 @@ struct Watcher {
     /// None at its end.
     watched: RefCell<Option<Watched<OwnedFd>>>,
     direction: Direction,
-    /// The system could not be asked, or not be told to tell more: who waits finds out by the operation itself.
-    failed: Cell<bool>,
     waiters: WaitList,
 }
 
@@ -75,12 +73,7 @@ impl<'a> Readiness<'a> {
     /// ```
     pub fn of(io: &'a dyn AsFd, direction: Direction) -> io::Result<Readiness<'a>> {
         let watched = Watched::new(io.as_fd().try_clone_to_owned()?)?;
-        let watcher = Rc::new(Watcher {
-            watched: RefCell::new(None),
-            direction,
-            failed: Cell::new(false),
-            waiters: WaitList::new(),
-        });
+        let watcher = Rc::new(Watcher { watched: RefCell::new(None), direction, waiters: WaitList::new() });
         watched.attend(direction, watcher.clone())?;
         let expectation = Some(watched.expect());
         watcher.watched.replace(Some(watched));
@@ -89,21 +82,28 @@ impl<'a> Readiness<'a> {
 }
 
 impl Watcher {
+    /// Is it ready now? If not, an event will tell when it is. There is none to be had while it is ready: where they come one by one
+    /// the next would come at once, again and again, until somebody acts upon it.
+    ///
+    /// Nothing is lost by that. Whoever enrols has just heard a "no" here, behind which an event is due; and an event is either of
+    /// before, and another "no", or calls all who have enrolled, who ask again before they wait again.
+    fn is_ready_or_told(&self) -> bool {
+        // If the system cannot be told to tell, who waits finds out by the operation itself.
+        self.is_ready()
+            || self.watched.borrow().as_ref().is_some_and(|watched| watched.attend_again().is_err())
+    }
+
     fn is_ready(&self) -> bool {
-        self.failed.get()
-            || self.watched.borrow().as_ref().is_some_and(|watched| {
-                descriptor::is_ready(watched.get().as_fd(), self.direction == Direction::Write)
-                    .unwrap_or(true)
-            })
+        self.watched.borrow().as_ref().is_some_and(|watched| {
+            descriptor::is_ready(watched.get().as_fd(), self.direction == Direction::Write).unwrap_or(true)
+        })
     }
 }
 
 impl Attendant for Watcher {
     fn attend(&self) {
-        let again = self.watched.borrow().as_ref().map_or(Ok(()), Watched::attend_again);
-        self.failed.set(again.is_err());
         // The event may be one of before, and its cause gone.
-        if self.is_ready() {
+        if self.is_ready_or_told() {
             self.waiters.wake_all();
         }
     }
@@ -117,7 +117,7 @@ impl Listed for Readiness<'_> {
 
 impl Waitable for Readiness<'_> {
     fn is_ready(&self) -> bool {
-        self.watcher.is_ready()
+        self.watcher.is_ready_or_told()
     }
 }
 
@@ -135,7 +135,7 @@ impl fmt::Debug for Readiness<'_> {
             f,
             "Readiness({:?}, {})",
             self.watcher.direction,
-            if self.is_ready() { "ready" } else { "not ready" }
+            if self.watcher.is_ready() { "ready" } else { "not ready" }
         )
     }
 }

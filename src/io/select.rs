@@ -138,7 +138,8 @@ fn set_of(read: &[&dyn AsFd], write: &[&dyn AsFd]) -> io::Result<PollSet> {
     }
     let set = PollSet::new()?;
     for (number, (descriptor, interest)) in interests {
-        set.add(descriptor, number as u64, interest).map_err(cannot_watch)?;
+        set.add(descriptor, number as u64, interest)
+            .map_err(|error| cannot_watch(error, descriptor.as_raw_fd()))?;
     }
     Ok(set)
 }

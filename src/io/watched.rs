@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -72,7 +72,9 @@ impl<T: AsFd> Watched<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn new(io: T) -> io::Result<Watched<T>> {
-        let source = Hub::current().reactor.register(io.as_fd()).map_err(cannot_watch)?;
+        let descriptor = io.as_fd();
+        let source = Hub::current().reactor.register(descriptor);
+        let source = source.map_err(|error| cannot_watch(error, descriptor.as_raw_fd()))?;
         Ok(Watched { io: Some(io), source, nonblocking: Cell::new(false) })
     }
 
@@ -457,7 +459,7 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for Watched<T> {
 }
 
 /// What to do about a descriptor that cannot be registered.
-pub(super) fn cannot_watch(error: io::Error) -> io::Error {
+pub(super) fn cannot_watch(error: io::Error, descriptor: RawFd) -> io::Error {
     match error.raw_os_error() {
         Some(libc::EPERM) => with_context(
             error,
@@ -467,7 +469,15 @@ pub(super) fn cannot_watch(error: io::Error) -> io::Error {
             error,
             "this hub watches the descriptor already; use the object that does, or a duplicate of the descriptor",
         ),
-        _ => error,
+        Some(libc::ENOSPC) => with_context(
+            error,
+            format!(
+                "the system cannot watch descriptor {descriptor}, as this user watches as many as `fs.epoll.max_user_watches` \
+                 allows"
+            ),
+        ),
+        Some(_) => with_context(error, format!("the system cannot watch descriptor {descriptor}")),
+        None => error,
     }
 }
 
@@ -528,5 +538,25 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.hub.reactor.done_waiting();
         self.source.end(self.direction);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_watched_is_named_with_the_limit_that_forbids_it() {
+        let text = |number: i32| {
+            let error = io::Error::from_raw_os_error(number);
+            let told = cannot_watch(io::Error::from_raw_os_error(number), 77);
+            assert_eq!(told.kind(), error.kind());
+            told.to_string()
+        };
+        assert!(
+            text(libc::ENOSPC).starts_with("the system cannot watch descriptor 77, as this user watches")
+        );
+        assert!(text(libc::ENOSPC).contains("`fs.epoll.max_user_watches`"));
+        assert!(text(libc::ENOMEM).starts_with("the system cannot watch descriptor 77: "));
     }
 }
