@@ -166,6 +166,82 @@ fn what_comes_before_the_start_and_in_a_pause_waits_and_after_the_stop_is_refuse
     assert!(server.start().unwrap_err().to_string().contains("was stopped"));
 }
 
+// SV04
+#[test]
+fn a_server_that_has_stopped_accepting_accepts_again() {
+    let server = DatagramServer::bind("127.0.0.1:0").unwrap().handle(echo);
+    let client = client(server.local_addr().unwrap());
+    assert!(!server.is_accepting());
+    assert!(server.start_accepting().unwrap_err().to_string().contains("is not started"));
+    server.start().unwrap();
+    server.start_accepting().unwrap();
+    assert!(server.is_accepting() && ask(&client, b"1") == b"1");
+    for _ in 0..3 {
+        server.stop_accepting();
+        assert!(server.is_started() && !server.is_accepting());
+        client.send(b"2").unwrap();
+        assert!(is_left_waiting(&client));
+        server.start_accepting().unwrap();
+        assert!(server.is_accepting());
+        assert_eq!(receive(&client).unwrap(), b"2");
+    }
+    server.stop(LONG);
+    assert!(!server.is_accepting());
+    assert!(server.start_accepting().unwrap_err().to_string().contains("was stopped"));
+}
+
+// SV17
+#[test]
+fn the_others_get_a_turn_after_so_many_datagrams() {
+    for (most, expected) in [(Some(1), [1, 2, 3, 4, 5]), (Some(2), [2, 4, 5, 5, 5]), (None, [5; 5])] {
+        let builder = DatagramServer::bind("127.0.0.1:0").unwrap();
+        let builder = match most {
+            Some(most) => builder.max_accept(most),
+            None => builder,
+        };
+        let server = builder.handle(|_, _| sleep(LONG));
+        let client = client(server.local_addr().unwrap());
+        for n in 0..5 {
+            client.send(&[n]).unwrap();
+        }
+        server.start().unwrap();
+        let seen = expected.map(|_| {
+            yield_now();
+            server.handlers()
+        });
+        assert_eq!(seen, expected, "{most:?}");
+        server.stop(Duration::ZERO);
+    }
+}
+
+// SV17, SV21
+#[test]
+fn a_batch_of_no_datagrams_is_refused_and_the_socket_closed() {
+    let builder = DatagramServer::bind("127.0.0.1:0").unwrap();
+    let address = builder.local_addr().unwrap();
+    assert!(panic_of(|| builder.max_accept(0)).contains("max_accept(0)"));
+    drop(DatagramServer::bind(address).unwrap());
+}
+
+// The system chooses by the sender's address.
+#[cfg(target_os = "linux")]
+#[test]
+fn servers_that_share_a_port_share_the_senders() {
+    let shared = DatagramServer::options().reuse_port(true);
+    let first = shared.bind("127.0.0.1:0").unwrap().handle(|_, peer| peer.reply(b"first"));
+    let address = first.local_addr().unwrap();
+    let second = shared.bind(address).unwrap().handle(|_, peer| peer.reply(b"second"));
+    assert_eq!(DatagramServer::bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
+    first.start().unwrap();
+    second.start().unwrap();
+    let ask_somebody = |_| ask(&client(address), b"who?");
+    let answers: std::collections::HashSet<_> = (0..200).map(ask_somebody).collect();
+    assert_eq!(answers.len(), 2);
+    first.stop(LONG);
+    assert!((0..20).map(ask_somebody).all(|answer| answer == b"second"));
+    second.stop(LONG);
+}
+
 #[test]
 fn datagrams_beyond_the_limit_wait() {
     let (running, most, go) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)), Event::new());

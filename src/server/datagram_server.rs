@@ -8,10 +8,9 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::life::{Life, MAX_ACCEPT, Stage};
-use super::{Listener, Outcome, Serve, ToListenAddrs};
-use crate::net::{ToSocketAddrs, UdpSocket, first_bound};
+use super::{Listener, Outcome, Serve};
+use crate::net::{ToSocketAddrs, UdpSocket};
 use crate::pool::Pool;
-use crate::sys;
 
 /// The longest datagram that there can be.
 const LONGEST: usize = 65_535;
@@ -62,31 +61,10 @@ pub struct DatagramBuilder {
     socket: UdpSocket,
     address: SocketAddr,
     handlers: Pool,
+    max_accept: u32,
 }
 
 impl DatagramServer {
-    /// Takes an address for a server.
-    ///
-    /// **Switches**: only to look a name up.
-    ///
-    /// # Errors
-    /// If the address cannot be had; the text names it.
-    ///
-    /// # Examples
-    /// ```
-    /// use greenloop::server::DatagramServer;
-    ///
-    /// let builder = DatagramServer::bind("127.0.0.1:0")?;
-    /// let error = DatagramServer::bind(builder.local_addr()?).unwrap_err();
-    /// assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn bind(addr: impl ToListenAddrs) -> io::Result<DatagramBuilder> {
-        let socket = first_bound(&addr.to_listen_addrs()?[..], sys::listen::bind_udp)?;
-        DatagramServer::from_socket(UdpSocket::from_std(socket)?)
-    }
-
     /// Begins a server on a socket that exists already. A limit for reading that was set on it is removed.
     ///
     /// # Errors
@@ -106,7 +84,7 @@ impl DatagramServer {
     pub fn from_socket(socket: UdpSocket) -> io::Result<DatagramBuilder> {
         socket.set_read_timeout(None)?;
         let address = socket.local_addr()?;
-        Ok(DatagramBuilder { socket, address, handlers: Pool::new(usize::MAX) })
+        Ok(DatagramBuilder { socket, address, handlers: Pool::new(usize::MAX), max_accept: MAX_ACCEPT })
     }
 
     /// Begins to receive when the current greenlet blocks. Does nothing if it does already. A server that was
@@ -134,7 +112,7 @@ impl DatagramServer {
     }
 
     /// Receives no more for now: when this returns, no further handler starts. Handlers that run go on, and may reply.
-    /// [`start`](Self::start) goes on.
+    /// [`start_accepting`](Self::start_accepting), or [`start`](Self::start), goes on.
     ///
     /// **Switches**: if it receives.
     ///
@@ -154,6 +132,31 @@ impl DatagramServer {
     #[track_caller]
     pub fn stop_accepting(&self) {
         self.life.stop_accepting();
+    }
+
+    /// Receives again. Does nothing if it does already.
+    ///
+    /// **Switches**: no.
+    ///
+    /// # Errors
+    /// If it has not been started, or was stopped.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer};
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, peer| peer.reply(b"here"));
+    /// assert!(server.start_accepting().is_err()); // it has not been started
+    /// server.start()?;
+    /// server.stop_accepting();
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"anybody?", server.local_addr()?)?;
+    /// server.start_accepting()?;
+    /// assert_eq!(client.recv(&mut [0; 8])?, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn start_accepting(&self) -> io::Result<()> {
+        self.life.start_accepting()
     }
 
     /// Starts if that has not happened yet, and waits until the server is stopped.
@@ -231,6 +234,23 @@ impl DatagramServer {
     /// ```
     pub fn is_started(&self) -> bool {
         self.life.is_started()
+    }
+
+    /// Does it receive, or will as soon as fewer datagrams are being handled?
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::DatagramServer;
+    ///
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// server.start()?;
+    /// assert!(server.is_accepting());
+    /// server.stop_accepting();
+    /// assert!(!server.is_accepting() && server.is_started());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_accepting(&self) -> bool {
+        self.is_started() && self.life.accepts()
     }
 
     /// The address it receives at, with the port that was chosen if 0 was asked for.
@@ -350,6 +370,35 @@ impl DatagramBuilder {
         DatagramBuilder { handlers: pool, ..self }
     }
 
+    /// How many datagrams are received before other greenlets get a turn; 100 unless this is called.
+    ///
+    /// # Panics
+    /// If it is 0. The socket is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer};
+    ///
+    /// // Answers are urgent here, so each is sent before the next datagram is received.
+    /// let server = DatagramServer::bind("127.0.0.1:0")?.max_accept(1).handle(|data, peer| peer.reply(data));
+    /// server.start()?;
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// for data in [b"a", b"b"] {
+    ///     client.send_to(data, server.local_addr()?)?;
+    /// }
+    /// for data in [b"a", b"b"] {
+    ///     let mut place = [0];
+    ///     client.recv(&mut place)?;
+    ///     assert_eq!(&place, data);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn max_accept(self, count: u32) -> DatagramBuilder {
+        assert!(count > 0, "max_accept(0) would receive nothing; 1 lets the others run after each datagram");
+        DatagramBuilder { max_accept: count, ..self }
+    }
+
     /// The address, with the port that was chosen if 0 was asked for.
     ///
     /// # Errors
@@ -399,7 +448,7 @@ impl DatagramBuilder {
             handler(&data, Peer { address, socket }).conclude(&address);
         };
         let listener = Datagrams { socket, place: Cell::default() };
-        let settings = (self.handlers, MAX_ACCEPT);
+        let settings = (self.handlers, self.max_accept);
         let life = Life::new(Stage::Given(Rc::new(listener)), self.address, settings, Rc::new(handler));
         DatagramServer { life, socket: weak }
     }

@@ -17,7 +17,7 @@ mod workers;
 pub use address::ToListenAddrs;
 pub use datagram_server::{DatagramBuilder, DatagramServer, Peer};
 pub use listener::Listener;
-pub use options::ListenOptions;
+pub use options::{DatagramOptions, ListenOptions};
 pub use outcome::Outcome;
 pub use serve::Serve;
 pub use stream_server::{Builder, StreamServer};

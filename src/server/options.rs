@@ -3,8 +3,8 @@
 use std::io;
 
 use super::stream_server::Builder;
-use super::{StreamServer, ToListenAddrs};
-use crate::net::{BACKLOG, TcpListener, first_bound, listen_error};
+use super::{DatagramBuilder, DatagramServer, StreamServer, ToListenAddrs};
+use crate::net::{BACKLOG, TcpListener, UdpSocket, first_bound, listen_error};
 use crate::sys;
 
 /// What is said of a listening socket before it exists. A listener that is given to a server has been made already, so
@@ -150,5 +150,121 @@ impl StreamServer {
     /// ```
     pub fn options() -> ListenOptions {
         ListenOptions::new()
+    }
+}
+
+/// What is said of the socket of a datagram server before it has its address. A socket that is given to a server has been made
+/// already, so [`DatagramServer::from_socket`] knows nothing of this.
+///
+/// # Examples
+/// The same service on several threads, each with a socket of its own:
+/// ```
+/// use greenloop::server::{DatagramServer, workers};
+/// use std::time::Duration;
+///
+/// let workers = workers("127.0.0.1:0", 2, |worker| {
+///     let address = worker.listener()?.local_addr()?; // the listener itself is for connections, and closed here
+///     let builder = DatagramServer::options().reuse_port(true).bind(address)?;
+///     worker.serve(&builder.handle(|data, peer| peer.reply(data)))
+/// })?;
+/// let client = std::net::UdpSocket::bind("127.0.0.1:0")?;
+/// client.set_read_timeout(Some(Duration::from_millis(10)))?;
+/// let mut place = [0; 8];
+/// loop {
+///     client.send_to(b"hello", workers.local_addr())?; // until a worker has come so far
+///     if client.recv(&mut place).is_ok() {
+///         break;
+///     }
+/// }
+/// assert_eq!(&place[..5], b"hello");
+/// workers.stop(Duration::ZERO);
+/// workers.join()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "these are only settings; a server begins with `bind`"]
+pub struct DatagramOptions {
+    reuse_port: bool,
+}
+
+impl DatagramOptions {
+    /// Sets `SO_REUSEPORT`: several sockets may receive at the address, of any process of this user, if all of them set it. The kernel
+    /// chooses one for each sender, and may choose another when one comes or goes.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::DatagramServer;
+    ///
+    /// let shared = DatagramServer::options().reuse_port(true);
+    /// let one = shared.bind("127.0.0.1:0")?;
+    /// assert!(shared.bind(one.local_addr()?).is_ok());
+    /// assert!(DatagramServer::bind(one.local_addr()?).is_err()); // this one wants it for itself
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn reuse_port(self, reuse_port: bool) -> DatagramOptions {
+        DatagramOptions { reuse_port }
+    }
+
+    /// Takes an address for a server. What is sent there waits with the system until it starts.
+    ///
+    /// **Switches**: only to look a name up.
+    ///
+    /// # Errors
+    /// If the address cannot be had; the text names it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::{net::UdpSocket, server::DatagramServer};
+    ///
+    /// let server = DatagramServer::options().bind("127.0.0.1:0")?.handle(|_, peer| peer.reply(b"here"));
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"anybody?", server.local_addr()?)?;
+    /// server.start()?;
+    /// assert_eq!(client.recv(&mut [0; 8])?, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn bind(&self, addr: impl ToListenAddrs) -> io::Result<DatagramBuilder> {
+        let bind = |address| sys::listen::bind_udp(address, self.reuse_port);
+        let socket = first_bound(&addr.to_listen_addrs()?[..], bind)?;
+        DatagramServer::from_socket(UdpSocket::from_std(socket)?)
+    }
+}
+
+impl DatagramServer {
+    /// Takes an address for a server.
+    ///
+    /// **Switches**: only to look a name up.
+    ///
+    /// # Errors
+    /// If the address cannot be had; the text names it.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::DatagramServer;
+    ///
+    /// let builder = DatagramServer::bind("127.0.0.1:0")?;
+    /// let error = DatagramServer::bind(builder.local_addr()?).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn bind(addr: impl ToListenAddrs) -> io::Result<DatagramBuilder> {
+        Self::options().bind(addr)
+    }
+
+    /// The settings of a socket to come, for those that [`bind`](Self::bind) does not fit.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::server::DatagramServer;
+    ///
+    /// let server = DatagramServer::options().reuse_port(true).bind("127.0.0.1:0")?.handle(|_, _| ());
+    /// server.start()?;
+    /// assert!(server.is_accepting());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn options() -> DatagramOptions {
+        DatagramOptions { reuse_port: false }
     }
 }

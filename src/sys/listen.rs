@@ -19,8 +19,11 @@ pub(crate) fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListe
 }
 
 /// Binds a socket for datagrams. From now on the system takes them.
-pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+pub(crate) fn bind_udp(address: SocketAddr, reuse_port: bool) -> io::Result<UdpSocket> {
     let (socket, address) = socket(address, Type::DGRAM)?;
+    if reuse_port {
+        socket.set_reuse_port(true)?;
+    }
     socket.bind(&SockAddr::from(address))?;
     Ok(socket.into())
 }
