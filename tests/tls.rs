@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use greenloop::net::TcpStream;
 use greenloop::testing::duplex;
 use greenloop::tls::{ClientConfig, Identity, Roots, ServerConfig, TlsStream, rustls};
-use greenloop::{scope, sleep, spawn, timeout, wait_all, yield_now};
+use greenloop::{Builder, scope, sleep, spawn, timeout, wait_all, yield_now};
 use net_support::{LONG, OnDrop, PROMPT, Pattern, SHORT, connection, ms, open_descriptors, spawn_parked};
 use tls_support::{
     accepting, authority, client, localhost, memory_pair, server, server_without_tickets, shake, tcp_pair,
@@ -121,16 +121,20 @@ fn a_second_reader_and_a_second_writer_are_told_that_they_are_too_many() {
     });
     for _ in 0..2 {
         let error = (&*near).read(&mut [0; 8]).unwrap_err();
-        assert!(error.to_string().contains("already being read"), "{error}");
+        let holder = format!("already being read by greenlet #{}", reader.id());
+        assert!(error.to_string().contains(&holder), "{error}");
     }
-    let writer = spawn_parked({
+    let writer = Builder::new().name("sender").spawn({
         let near = near.clone();
         move || (&*near).write_all(&vec![7; 32 << 20])
     });
+    let writer = writer.unwrap();
+    yield_now();
     assert!(!writer.is_finished());
     for _ in 0..2 {
         let error = (&*near).write(b"x").unwrap_err();
-        assert!(error.to_string().contains("already being written"), "{error}");
+        let holder = format!("already being written by greenlet #{} `sender`", writer.id());
+        assert!(error.to_string().contains(&holder), "{error}");
     }
     (&far).write_all(b"the first is unaffected").unwrap();
     assert_eq!(reader.join().unwrap().unwrap(), 8);

@@ -21,10 +21,12 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::rc::Rc;
 
 use rustls::Connection;
 
 use super::sending::Sending;
+use crate::hub::{Hub, Task};
 use crate::io::with_context;
 use crate::park;
 use crate::waitlist::WaitList;
@@ -36,16 +38,16 @@ const LARGE: usize = 20 * 1024;
 pub(super) struct Session {
     pub(super) connection: RefCell<Connection>,
     incoming: RefCell<Incoming>,
-    /// A greenlet uses `incoming`.
-    receiving: Cell<bool>,
+    /// Who uses `incoming`.
+    receiving: Holder,
     /// Encrypted, and not sent.
     pub(super) outgoing: RefCell<Vec<u8>>,
     /// A greenlet uses `outgoing`.
     pub(super) sending: Cell<bool>,
     /// Those who want to.
     pub(super) senders: WaitList,
-    /// A greenlet is inside `write`.
-    writing: Cell<bool>,
+    /// Who is inside `write`.
+    writing: Holder,
     /// Why what an earlier write has taken could not be sent.
     late: Cell<Option<io::Error>>,
     /// What the peer did wrong.
@@ -61,11 +63,11 @@ impl Session {
         Session {
             connection: RefCell::new(connection),
             incoming: RefCell::default(),
-            receiving: Cell::new(false),
+            receiving: Holder::default(),
             outgoing: RefCell::default(),
             sending: Cell::new(false),
             senders: WaitList::new(),
-            writing: Cell::new(false),
+            writing: Holder::default(),
             late: Cell::new(None),
             fault: RefCell::new(None),
             closed: Cell::new(false),
@@ -242,9 +244,7 @@ struct Receiving<'a> {
 
 impl Receiving<'_> {
     fn begin(session: &Session) -> io::Result<Receiving<'_>> {
-        if session.receiving.replace(true) {
-            return Err(busy("read"));
-        }
+        session.receiving.begin("read")?;
         Ok(Receiving { session, incoming: session.incoming.take() })
     }
 
@@ -268,7 +268,7 @@ impl Receiving<'_> {
 impl Drop for Receiving<'_> {
     fn drop(&mut self) {
         *self.session.incoming.borrow_mut() = std::mem::take(&mut self.incoming);
-        self.session.receiving.set(false);
+        self.session.receiving.end();
     }
 }
 
@@ -277,22 +277,46 @@ struct Writing<'a>(&'a Session);
 
 impl Writing<'_> {
     fn begin(session: &Session) -> io::Result<Writing<'_>> {
-        if session.writing.replace(true) {
-            return Err(busy("written"));
-        }
+        session.writing.begin("written")?;
         Ok(Writing(session))
     }
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        self.0.writing.set(false);
+        self.0.writing.end();
     }
 }
 
-fn busy(verb: &str) -> io::Error {
+/// The one greenlet that may do something.
+#[derive(Default)]
+struct Holder(Cell<Option<Rc<Task>>>);
+
+impl Holder {
+    /// The running greenlet becomes the one, unless there is another. `participle` says what it does to the stream.
+    fn begin(&self, participle: &str) -> io::Result<()> {
+        match self.0.take() {
+            None => {
+                self.0.set(Some(Hub::current().running()));
+                Ok(())
+            }
+            Some(other) => {
+                let error = is_taken(participle, &other);
+                self.0.set(Some(other));
+                Err(error)
+            }
+        }
+    }
+
+    fn end(&self) {
+        self.0.take();
+    }
+}
+
+#[cold]
+fn is_taken(participle: &str, other: &Task) -> io::Error {
     io::Error::other(format!(
-        "this TLS stream is already being {verb} by another greenlet; two at once would tear the stream apart, \
+        "this TLS stream is already being {participle} by greenlet {other}; two at once would tear the stream apart: \
          give one of them the task or put a lock around it"
     ))
 }
