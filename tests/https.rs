@@ -15,7 +15,7 @@ use greenloop::queue::Queue;
 use greenloop::server::{Listener, StreamServer};
 use greenloop::testing::{Duplex, duplex, virtual_time};
 use greenloop::tls::{ClientConfig, TlsStream};
-use greenloop::{join_all, sleep, spawn, timeout};
+use greenloop::{Greenlet, join_all, sleep, spawn, timeout};
 use net_support::{Flag, LONG, PROMPT, in_a_child, ms};
 use tls_support::{authority, client, server};
 
@@ -305,4 +305,64 @@ fn a_unix_socket_can_speak_https() {
     running.stop(LONG);
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
     std::fs::remove_file(&path).unwrap();
+}
+
+/// Begins a record of 16 KiB on the socket below TLS and sends it byte by byte, until the server has closed.
+fn drip(stream: &TlsStream<TcpStream>) -> Greenlet<()> {
+    stream.get_ref().set_read_timeout(Some(PROMPT)).unwrap();
+    let mut socket = stream.get_ref().try_clone().unwrap();
+    spawn(move || {
+        let mut piece = &b"\x17\x03\x03\x40\x11"[..];
+        while socket.write_all(piece).is_ok() {
+            piece = b"x";
+            sleep(ms(5));
+        }
+    })
+}
+
+/// The status of the answer to a client that drips behind `request`, if then its connection ends.
+fn status_of_who_drips(limits: Limits, request: &[u8]) -> String {
+    let limits = limits.linger_timeout(ms(50));
+    let server = http::Server::bind("127.0.0.1:0").unwrap().limits(limits).tls(server()).start(app).unwrap();
+    let mut stream = connect(server.local_addr().unwrap());
+    stream.write_all(request).unwrap();
+    let dripping = drip(&stream);
+    let (head, _) = response(&mut BufReader::new(stream));
+    timeout(PROMPT, || dripping.join()).expect("an end").unwrap();
+    server.stop(LONG);
+    head.split(' ').nth(1).unwrap().to_string()
+}
+
+// WS97: one read above TLS may be many below it.
+#[test]
+fn a_record_that_comes_byte_by_byte_renews_no_time_limit() {
+    let head = Limits::new().head_timeout(Some(ms(100)));
+    assert_eq!(status_of_who_drips(head, b"GET / HTTP/1.1\r\nX: "), "408");
+    let post = b"POST /echo HTTP/1.1\r\nContent-Length: 10000\r\n\r\nhello";
+    let body = Limits::new().body_timeout(Some(ms(100)));
+    assert_eq!(status_of_who_drips(body, post), "408");
+    let pace = Limits::new().body_timeout(None).min_body_rate(10_000).body_rate_window(ms(100));
+    assert_eq!(status_of_who_drips(pace, post), "408");
+    // Here it is the time to linger.
+    assert_eq!(status_of_who_drips(Limits::new().max_body(10), post), "413");
+}
+
+#[test]
+fn a_record_that_comes_byte_by_byte_does_not_renew_the_limit_of_an_upgraded_stream() {
+    let app = |_: &mut Request<'_>| {
+        http::Response::upgrade("raw", |mut stream| {
+            stream.set_read_timeout(Some(ms(50)))?;
+            let error = stream.read(&mut [0; 8]).unwrap_err();
+            Ok(write!(stream, "{:?}", error.kind())?)
+        })
+    };
+    let limits = Limits::new().linger_timeout(ms(50));
+    let server = http::Server::bind("127.0.0.1:0").unwrap().limits(limits).tls(server()).start(app).unwrap();
+    let mut stream = connect(server.local_addr().unwrap());
+    stream.write_all(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n").unwrap();
+    let dripping = drip(&stream);
+    let answer = io::read_to_string(stream).unwrap();
+    assert!(answer.ends_with("\r\n\r\nTimedOut"), "{answer}");
+    timeout(PROMPT, || dripping.join()).expect("an end").unwrap();
+    server.stop(LONG);
 }

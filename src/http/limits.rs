@@ -196,7 +196,7 @@ limits! {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     idle_timeout: Option<Duration> = Some(Duration::from_secs(75));
-    /// How long one read of a request body may wait for bytes (30 s).
+    /// How long one read of a request body may wait for bytes (30 s); over TLS for a whole record, which is 16 KiB at most.
     ///
     /// ```
     /// # use greenloop::http::{Request, Server};

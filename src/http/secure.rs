@@ -1,12 +1,14 @@
 //! A server's connection over TLS. It rests between two requests as others do, see `keeper.rs`; of its session nothing but the keys
 //! and rustls's own buffer is left then.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::deadline::Deadline;
 use super::duplex_stream::DuplexStream;
 use super::io::quiet;
 use super::keeper::{Client, Service, keep};
@@ -24,7 +26,9 @@ pub(super) fn serve<S: Stream>(
     service: Rc<Service>,
 ) -> io::Result<()> {
     match tls.accept(socket.stream.another_handle()?) {
-        Ok(stream) => keep(Secure { stream: Rc::new(stream), socket }, service),
+        Ok(stream) => {
+            keep(Secure { stream: Rc::new(stream), socket, read_limit: Cell::new(None) }, service);
+        }
         // A client that fails in the handshake is as little to be reported as one that sends a malformed request.
         Err(error) => quiet(Err(error))?,
     }
@@ -35,11 +39,13 @@ pub(super) fn serve<S: Stream>(
 struct Secure<S: Stream> {
     stream: Rc<TlsStream<S>>,
     socket: Socket<S>,
+    /// Of a read here, which may be many of the socket.
+    read_limit: Cell<Option<Duration>>,
 }
 
 impl<S: Stream> Read for Secure<S> {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        (*self.stream).read(place)
+        self.stream.read_over(&mut Within::new(&self.socket.stream, self.read_limit.get()), place)
     }
 }
 
@@ -63,7 +69,8 @@ impl<S: Stream> Transport for Secure<S> {
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket.stream.set_read_timeout(timeout)
+        self.read_limit.set(timeout);
+        Ok(())
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -92,7 +99,11 @@ impl<S: Stream> Transport for Secure<S> {
     }
 
     fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {
-        Ok(Rc::new(SecureShared { stream: self.stream.clone(), socket: Transport::share(&self.socket)? }))
+        Ok(Rc::new(SecureShared {
+            stream: self.stream.clone(),
+            socket: Transport::share(&self.socket)?,
+            read_limit: Cell::new(None),
+        }))
     }
 }
 
@@ -132,16 +143,52 @@ impl<S: Stream> Write for Now<'_, S> {
     }
 }
 
+/// A socket whose reads have one time limit together: a record, which one read above it waits for, may come byte by byte.
+struct Within<'a, S: ?Sized> {
+    socket: &'a S,
+    limit: Option<Duration>,
+    /// From the first read on.
+    deadline: Option<Deadline>,
+}
+
+impl<'a, S: DuplexStream + ?Sized> Within<'a, S> {
+    fn new(socket: &'a S, limit: Option<Duration>) -> Within<'a, S> {
+        Within { socket, limit, deadline: None }
+    }
+}
+
+impl<S: DuplexStream + ?Sized> Read for Within<'_, S> {
+    #[track_caller]
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        let deadline = self.deadline.get_or_insert_with(|| Deadline::after(self.limit));
+        let left = deadline.left().map_err(|_| io::ErrorKind::TimedOut)?;
+        self.socket.set_read_timeout(left)?;
+        self.socket.read(place)
+    }
+}
+
+impl<S: DuplexStream + ?Sized> Write for Within<'_, S> {
+    #[track_caller]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The same for greenlets that share it.
 struct SecureShared<S> {
     stream: Rc<TlsStream<S>>,
     socket: Rc<dyn DuplexStream>,
+    read_limit: Cell<Option<Duration>>,
 }
 
 impl<S: Stream> DuplexStream for SecureShared<S> {
     #[track_caller]
     fn read(&self, place: &mut [u8]) -> io::Result<usize> {
-        (*self.stream).read(place)
+        self.stream.read_over(&mut Within::new(&*self.socket, self.read_limit.get()), place)
     }
 
     #[track_caller]
@@ -155,7 +202,8 @@ impl<S: Stream> DuplexStream for SecureShared<S> {
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket.set_read_timeout(timeout)
+        self.read_limit.set(timeout);
+        Ok(())
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
