@@ -252,3 +252,89 @@ fn hundreds_of_half_open_clients_do_not_keep_others_from_being_served() {
     }
     server.stop(LONG);
 }
+
+#[test]
+fn a_form_with_too_many_pairs_is_refused() {
+    use greenloop::http::TestClient;
+    let count = |request: &mut Request<'_>| Ok(request.form()?.into_iter().count().to_string());
+    let post = |limits: &Limits, form: String| {
+        let client = TestClient::new(count).limits(limits.clone());
+        let kind = "application/x-www-form-urlencoded";
+        let answer = client.post("/").header("Content-Type", kind).body(form).send();
+        assert!(client.reports().is_empty());
+        (answer.status().as_u16(), answer.text().to_string())
+    };
+    let refused = (413, String::from("the form has too many fields\n"));
+    let default = Limits::new();
+    assert_eq!(post(&default, "a&".repeat(1000)), (200, String::from("1000")));
+    assert_eq!(post(&default, "a&".repeat(1001)), refused);
+    // What is empty is no pair.
+    assert_eq!(post(&default, "&".repeat(5000) + "a"), (200, String::from("1")));
+    assert_eq!(post(&Limits::new().max_form_pairs(0), String::new()), (200, String::from("0")));
+    assert_eq!(post(&Limits::new().max_form_pairs(0), String::from("a")), refused);
+}
+
+/// No limit at all.
+fn unlimited() -> Limits {
+    let longest = Some(Duration::MAX);
+    Limits::new()
+        .max_request_line(usize::MAX)
+        .max_head(usize::MAX)
+        .max_headers(usize::MAX)
+        .max_body(u64::MAX)
+        .max_form_pairs(usize::MAX)
+        .max_trailers(usize::MAX)
+        .max_discard(u64::MAX)
+        .max_requests(Some(u64::MAX))
+        .head_timeout(longest)
+        .idle_timeout(longest)
+        .body_timeout(longest)
+        .min_body_rate(u32::MAX)
+        .body_rate_window(Duration::MAX)
+        .write_timeout(longest)
+        .linger_timeout(Duration::MAX)
+        .max_linger(usize::MAX)
+}
+
+#[test]
+fn limits_at_their_largest_limit_nothing() {
+    let handler = |request: &mut Request<'_>| {
+        let headers = request.headers().len();
+        let mut body = String::new();
+        request.body().read_to_string(&mut body)?;
+        Ok(format!("{headers} {body} {}", request.body().trailers()?.len()))
+    };
+    let (server, address) = start(bind().limits(unlimited()), handler);
+    let mut client = connect(address);
+    let fields = |count| (0..count).map(|n| format!("X-{n}: {n}\r\n")).collect::<String>();
+    for (count, end) in [(0, ""), (100, ""), (2000, "Connection: close\r\n")] {
+        let head = format!("POST / HTTP/1.1\r\n{}{end}Transfer-Encoding: chunked\r\n\r\n", fields(count));
+        let text = head + "2\r\nhi\r\n0\r\nX: y\r\n\r\n";
+        let (first, second) = text.split_at(7);
+        client.write_all(first.as_bytes()).unwrap();
+        sleep(ms(2)); // so that it mostly comes in two pieces, though nothing depends on that
+        client.write_all(second.as_bytes()).unwrap();
+    }
+    let answers = rest(&mut client);
+    let bodies: Vec<_> = answers.split("\r\n\r\n").skip(1).collect();
+    assert_eq!(bodies.len(), 3, "{answers}");
+    for (body, expected) in bodies.iter().zip(["1 hi 1", "101 hi 1", "2002 hi 1"]) {
+        assert!(body.starts_with(expected), "{answers}");
+    }
+    server.stop(LONG);
+}
+
+#[test]
+fn more_names_than_a_map_takes_are_no_panic() {
+    let handler = |request: &mut Request<'_>| {
+        let last = request.header("x-39999").map(str::to_string);
+        format!("{} {last:?}", request.headers().len())
+    };
+    let fields: String = (0..40_000).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    let (server, address) = start(bind().limits(unlimited()), handler);
+    let mut client = connect(address);
+    client.write_all(format!("GET / HTTP/1.1\r\nConnection: close\r\n{fields}\r\n").as_bytes()).unwrap();
+    let answer = rest(&mut client);
+    assert!(answer.ends_with("\r\n\r\n24576 Some(\"39999\")"), "{answer}");
+    server.stop(LONG);
+}

@@ -90,6 +90,20 @@ limits! {
     /// assert_eq!(client.post("/").body("coffee").send().status(), 413);
     /// ```
     max_body: u64 = 16 << 20;
+    /// The most pairs that [`Request::form`](super::Request::form) takes (1,000), as each costs far more memory than the two bytes which
+    /// it has at least. A form with more is answered with 413. The pairs of a query are bounded by
+    /// [`max_request_line`](Limits::max_request_line).
+    ///
+    /// ```
+    /// use greenloop::http::{Limits, Request, TestClient};
+    ///
+    /// let count = |request: &mut Request<'_>| Ok(request.form()?.into_iter().count().to_string());
+    /// let client = TestClient::new(count).limits(Limits::new().max_form_pairs(2));
+    /// let post = |form: &str| client.post("/").header("Content-Type", "application/x-www-form-urlencoded").body(form).send();
+    /// assert_eq!(post("a=1&b=2").text(), "2");
+    /// assert_eq!(post("a=1&b=2&c=3").status(), 413);
+    /// ```
+    max_form_pairs: usize = 1000;
     /// The most bytes that the trailers of a chunked body, and separately all its chunk extensions, may have
     /// (8 KiB).
     ///

@@ -77,7 +77,8 @@ impl IntoIterator for Pairs {
 }
 
 impl Request<'_> {
-    /// The pairs of the query; none if there is no query. They are decoded anew at each call.
+    /// The pairs of the query; none if there is no query. They are decoded anew at each call. How many there can be is bounded by
+    /// [`Limits::max_request_line`](super::Limits::max_request_line).
     ///
     /// ```
     /// use greenloop::http::{Request, TestClient};
@@ -95,8 +96,9 @@ impl Request<'_> {
     /// **Switches**: as a read of the [body](super::RequestBody).
     ///
     /// # Errors
-    /// Those of reading the body, which is bounded by [`Limits::max_body`](super::Limits::max_body); or if the request says that its body is
-    /// something else: a handler that fails with that is answered with 415.
+    /// Those of reading the body, which is bounded by [`Limits::max_body`](super::Limits::max_body);
+    /// [`InvalidData`](io::ErrorKind::InvalidData) if the request says that its body is something else, and a handler that fails with that
+    /// is answered with 415; or if there are more pairs than [`Limits::max_form_pairs`](super::Limits::max_form_pairs), which makes it a 413.
     ///
     /// ```
     /// use greenloop::http::{self, Request};
@@ -113,8 +115,16 @@ impl Request<'_> {
         }
         let mut text = Vec::new();
         self.body().read_to_end(&mut text)?;
+        if count(&text) > self.body().max_pairs() {
+            return self.body().refuse(HttpError::TooManyPairs);
+        }
         Ok(Pairs::parse(&text))
     }
+}
+
+/// How many pairs there are; empty ones are none.
+fn count(text: &[u8]) -> usize {
+    text.split(|&b| b == b'&').filter(|pair| !pair.is_empty()).count()
 }
 
 #[cfg(test)]
@@ -142,7 +152,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_pairs(bytes: Vec<u8>) {
-            Pairs::parse(&bytes);
+            prop_assert_eq!(Pairs::parse(&bytes).0.len(), count(&bytes));
         }
     }
 }

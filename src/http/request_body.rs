@@ -52,6 +52,8 @@ pub struct RequestBody<'a> {
     must_continue: bool,
     timeout: Option<Duration>,
     pace: Option<Pace>,
+    /// The most that a form may have.
+    max_pairs: usize,
     failure: Option<HttpError>,
 }
 
@@ -77,8 +79,13 @@ impl<'a> RequestBody<'a> {
                 BodyLength::Known(0) => None,
                 _ => Pace::new(limits.min_body_rate, limits.body_rate_window),
             },
+            max_pairs: limits.max_form_pairs,
             failure: None,
         }
+    }
+
+    pub(crate) fn max_pairs(&self) -> usize {
+        self.max_pairs
     }
 
     /// The connection, to answer on it.
