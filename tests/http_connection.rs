@@ -920,6 +920,47 @@ mod failures {
     }
 
     #[test]
+    fn only_a_tunnel_is_a_success_for_connect() {
+        // A client would take what follows for the other end of a tunnel.
+        struct Source(Rc<Cell<bool>>);
+        impl Iterator for Source {
+            type Item = &'static str;
+            fn next(&mut self) -> Option<&'static str> {
+                Some("more")
+            }
+        }
+        impl Drop for Source {
+            fn drop(&mut self) {
+                self.0.set(true);
+            }
+        }
+        const CONNECT: &str = "CONNECT h:80 HTTP/1.1\r\n\r\n";
+        let outcome = talk(CONNECT, &hello);
+        let answer = outcome.response();
+        assert_eq!((answer.status, answer.closes(), answer.text()), (501, true, "there is no tunnel here\n"));
+        let dropped = Rc::new(Cell::new(false));
+        let flag = dropped.clone();
+        let stream = move |_: &mut Request<'_>| (StatusCode::ACCEPTED, Body::stream(Source(flag.clone())));
+        assert_eq!((talk(CONNECT, &stream).response().status, dropped.get()), (501, true));
+        let no = |_: &mut Request<'_>| (StatusCode::FORBIDDEN, "not you");
+        let outcome = talk(CONNECT, &no);
+        assert_eq!((outcome.response().status, outcome.response().text()), (403, "not you"));
+        assert!(outcome.reports.is_empty());
+    }
+
+    #[test]
+    fn an_unlimited_head_is_read_in_a_few_pieces() {
+        let fields: String = (0..1000).map(|n| format!("X-{n}: {n}\r\n")).collect();
+        let input = format!("GET / HTTP/1.1\r\n{fields}\r\n");
+        let client = Client::cut(input.as_bytes(), &[7]);
+        let limits =
+            Limits::default().max_request_line(usize::MAX).max_head(usize::MAX).max_headers(usize::MAX);
+        assert_eq!(serve(&client, limits, &hello).statuses(), [200]);
+        let reads = client.events().iter().filter(|event| matches!(event, Event::Read(_))).count();
+        assert!(reads < 20, "{reads}");
+    }
+
+    #[test]
     fn a_handler_that_consumes_too_much_does_not_touch_the_next_request() {
         let outcome = talk(post("ab") + &get("/"), &|request: &mut Request<'_>| {
             request.body().fill_buf()?;

@@ -36,7 +36,7 @@ const LINES: &[(&str, Verdict)] = &[
     ("GET http://[::1]:80?q HTTP/1.1\r\n", Yes("")),
     ("OPTIONS * HTTP/1.1\r\n", Yes("")),
     ("GET / HTTP/1.0\r\n", Last("")),
-    ("CONNECT h:443 HTTP/1.1\r\n", Last("")),
+    ("CONNECT h:443 HTTP/1.1\r\n", No(501)), // a success would begin a tunnel
     ("\r\n\r\nGET / HTTP/1.1\r\n", No(400)),
     ("\nGET / HTTP/1.1\r\n", No(400)),
     ("\rGET / HTTP/1.1\r\n", No(400)),

@@ -32,7 +32,7 @@ use super::response::{Handler, Response};
 use super::transport::Transport;
 use super::upgrade::Taken;
 use crate::unwind::{self, Payload};
-use ::http::{Method, Version};
+use ::http::{Method, StatusCode, Version};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
@@ -364,6 +364,10 @@ impl Connection<'_> {
         if response.take_over.is_some() {
             return give_away(response, body, head, config);
         }
+        // No CONNECT keeps its connection, so other requests hardly pay for the question.
+        if !framing.keep_alive && *head.method() == Method::CONNECT && response.status.is_success() {
+            refuse_tunnel(response, head, config);
+        }
         let reply = Reply { is_head, is_http_11, keep_alive };
         let sent = Delivering { io: body.io(), head, config, reply }.send(response)?;
         let keeps = sent == Sent::Whole;
@@ -416,6 +420,17 @@ fn after_failure(reason: &str, fault: Option<HttpError>, head: &Head, config: &C
             config.report(head, reason);
             unreported_failure()
         }
+    }
+}
+
+/// A success would tell the client that a tunnel begins (RFC 9110, 9.3.6). A handler that answers all methods alike means none.
+#[cold]
+fn refuse_tunnel(response: &mut Response, head: &Head, config: &Config) {
+    let refusal = Response::new(StatusCode::NOT_IMPLEMENTED).body("there is no tunnel here\n");
+    let unused = std::mem::replace(response, refusal);
+    // The source of a stream is the handler's: its destructor may panic.
+    if let Err(payload) = unwind::catch(|| drop(unused)) {
+        config.report(head, &what_panicked(payload));
     }
 }
 
