@@ -288,7 +288,7 @@ impl Connection<'_> {
                 },
             };
             // Room for the empty line that may precede the head.
-            let room = limits.max_head + 2;
+            let room = limits.max_head.saturating_add(2);
             let filled = if self.rests && self.io.input().is_empty() {
                 match self.io.try_fill(room) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

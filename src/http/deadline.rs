@@ -53,8 +53,8 @@ pub(crate) struct Pace {
 impl Pace {
     /// At least so many bytes a second, on average over a window. `None` where any pace will do.
     pub(crate) fn new(bytes_per_second: u32, window: Duration) -> Option<Pace> {
-        let least =
-            u64::from(bytes_per_second) * u64::try_from(window.as_millis()).unwrap_or(u64::MAX / 1000) / 1000;
+        let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        let least = millis.saturating_mul(u64::from(bytes_per_second)) / 1000;
         (least > 0).then_some(Pace { least, window, waited: Duration::ZERO, came: 0 })
     }
 
@@ -89,6 +89,7 @@ mod tests {
         assert!(pace.note(second, 0));
         assert!(!pace.note(second, 19));
         assert!(Pace::new(0, second).is_none() && Pace::new(10, Duration::ZERO).is_none());
+        assert!(Pace::new(u32::MAX, Duration::MAX).unwrap().note(second, 0));
     }
 
     #[test]

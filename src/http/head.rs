@@ -192,7 +192,7 @@ impl Head {
     fn judge(&mut self, window: &[u8], limits: &Limits) -> Result<(), HttpError> {
         let line = window.iter().position(|&b| b == b'\n').unwrap_or(window.len());
         let ended = line < window.len();
-        if line > limits.max_request_line + 1
+        if line.saturating_sub(1) > limits.max_request_line
             || (ended && line > limits.max_request_line && window[line - 1] != b'\r')
         {
             return Err(HttpError::RequestLineTooLong);
@@ -215,8 +215,9 @@ impl Head {
             Err(HttpError::TooManyHeaders) if USUAL_FIELDS < limits.max_headers => {
                 match self.parse_within::<INLINE_FIELDS>(input, limits) {
                     Err(HttpError::TooManyHeaders) if INLINE_FIELDS < limits.max_headers => {
-                        let mut slots: Vec<_> =
-                            (0..limits.max_headers).map(|_| MaybeUninit::uninit()).collect();
+                        // A line has a name, a colon and its end.
+                        let most = limits.max_headers.min(input.len() / 4 + 1);
+                        let mut slots: Vec<_> = (0..most).map(|_| MaybeUninit::uninit()).collect();
                         self.parse_into(input, &mut slots)
                     }
                     verdict => verdict,

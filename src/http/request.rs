@@ -163,7 +163,8 @@ impl<'a> Request<'a> {
         fields.filter(move |(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
-    /// All headers as a map, which is built when this is first called.
+    /// All headers as a map, which is built when this is first called. It has room for 24,576 names; if
+    /// [`Limits::max_headers`](super::Limits::max_headers) allows more, the last are only found by [`header_all`](Request::header_all).
     ///
     /// ```
     /// use greenloop::http::{Request, TestClient, header};
@@ -181,7 +182,7 @@ impl<'a> Request<'a> {
             for (name, value) in self.head.fields() {
                 if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
                 {
-                    map.append(name, value);
+                    let _ = map.try_append(name, value);
                 }
             }
             Box::new(map)

@@ -386,7 +386,8 @@ fn trailers_of(lines: &[u8]) -> HeaderMap {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
             && !REFUSED.contains(&name.as_str())
         {
-            trailers.append(name, value);
+            // A map does not take any number of names.
+            let _ = trailers.try_append(name, value);
         }
     }
     trailers
