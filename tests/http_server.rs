@@ -523,6 +523,95 @@ fn stop_lets_a_request_finish_and_closes_its_connection() {
     assert!(start.elapsed() < ms(1900), "the finished connection was waited for: {:?}", start.elapsed());
 }
 
+// WS81: the answer has no head yet when the server stops.
+#[test]
+fn a_stream_that_begins_after_a_stop_says_that_it_is_the_last() {
+    let (asked, pieces) = (Flag::default(), Queue::unbounded());
+    let (flag, source) = (asked.clone(), pieces.clone());
+    let (server, address) = serve(Limits::new(), move |_: &mut Request<'_>| {
+        flag.raise();
+        Body::from(source.clone())
+    });
+    let mut client = Client::new(address);
+    client.send("GET / HTTP/1.1\r\n\r\n");
+    until(|| asked.is_up());
+    let stopping = spawn_parked(move || server.stop(LONG));
+    pieces.put("late").unwrap();
+    pieces.close();
+    let answer = client.answer().unwrap();
+    assert!(answer.text() == "late" && answer.says("connection: close"), "{}", answer.head);
+    assert_eq!(client.rest().unwrap(), "");
+    stopping.join().unwrap();
+}
+
+// WS75, SV07, SV08
+#[test]
+fn serve_forever_of_a_started_server_ends_with_a_stop_from_outside() {
+    let (server, address) = serve(Limits::new(), echo_path);
+    let serving = [(); 2].map(|()| {
+        let server = server.clone();
+        spawn_parked(move || server.serve_forever())
+    });
+    assert_eq!(Client::new(address).get("/served").text(), "/served");
+    assert!(serving.iter().all(|serving| !serving.is_finished()));
+    server.stop(LONG);
+    for serving in serving {
+        timeout(PROMPT, || serving.join().unwrap()).expect("an end").unwrap();
+    }
+    assert!(TcpStream::connect(address).is_err());
+}
+
+// WS75, SV20
+#[test]
+fn stopping_twice_is_harmless() {
+    let (server, address) = serve(Limits::new(), echo_path);
+    assert_eq!(Client::new(address).get("/").text(), "/");
+    server.stop(LONG);
+    server.clone().stop(LONG);
+    assert!(TcpStream::connect(address).is_err());
+    server.serve_forever().unwrap();
+}
+
+// WS75, SV03
+#[test]
+fn a_given_listener_lets_clients_wait_until_the_start() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::from_listener(listener).unwrap();
+    let mut client = Client::new(address);
+    client.send("GET /early HTTP/1.1\r\n\r\n");
+    client.stream.get_ref().set_read_timeout(Some(ms(30))).unwrap();
+    assert_eq!(client.answer().unwrap_err().kind(), ErrorKind::TimedOut);
+    client.stream.get_ref().set_read_timeout(Some(PROMPT)).unwrap();
+    let server = server.start(echo_path).unwrap();
+    assert_eq!(client.answer().unwrap().text(), "/early");
+    drop(client);
+    server.stop(LONG);
+    assert!(TcpStream::connect(address).is_err());
+}
+
+// WS75, SV15
+#[test]
+fn an_address_in_use_is_named_by_the_error() {
+    let (other, address) = serve(Limits::new(), echo_path);
+    let error = Server::bind(address).map(drop).unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::AddrInUse && error.to_string().contains(&address.to_string()),
+        "{error}"
+    );
+    // Two may hold an address until one of them listens.
+    other.stop(LONG);
+    let [first, second] = [(); 2].map(|()| Server::bind(address).unwrap());
+    let first = first.start(echo_path).unwrap();
+    let error = second.start(echo_path).map(drop).unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::AddrInUse && error.to_string().contains(&address.to_string()),
+        "{error}"
+    );
+    assert_eq!(Client::new(address).get("/first").text(), "/first");
+    first.stop(LONG);
+}
+
 // WS81: a request that has come before the stop is answered, one behind it is not.
 #[test]
 fn a_busy_connection_ends_with_the_request_it_is_in() {

@@ -163,6 +163,10 @@ impl StreamWriter<'_, '_> {
     fn begin(&mut self) {
         if !self.has_begun {
             self.has_begun = true;
+            // A first piece may come long after the handler has returned.
+            if self.delivering.io.transport().is_stopping() {
+                self.delivering.reply.keep_alive = false;
+            }
             self.delivering.write_head(self.response, self.delivery);
         }
     }
