@@ -183,10 +183,72 @@ fn the_body_of_the_request_is_not_taken_for_the_stream() {
         }))
     };
     assert!(exchange(&app, request).ends_with("\r\n\r\nabc, rest"));
-    // A client that waits for a go-ahead may send either.
-    let request = b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: raw\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nrest";
+}
+
+// RFC 9110, 7.8
+#[test]
+fn a_client_that_waits_for_a_go_ahead_gets_it_before_the_101() {
+    let request = b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: raw\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbodyrest";
     let answer = exchange(&echo_app, request);
-    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nrest"), "{answer}");
+    // One that has it already gets no other.
+    let app = |request: &mut Request<'_>| {
+        request.body().read_exact(&mut [0; 1])?;
+        Ok(echo_app(request))
+    };
+    let answer = exchange(&app, request);
+    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 "), "{answer}");
+    assert!(answer.matches("100 Continue").count() == 1 && answer.ends_with("\r\n\r\nrest"), "{answer}");
+}
+
+#[test]
+fn a_body_without_a_sound_end_is_answered_with_its_own_fault() {
+    let careless = |request: &mut Request<'_>| {
+        let _ = request.body().read(&mut [0; 8]);
+        echo_app(request)
+    };
+    let cases = [
+        ("Content-Length: 300000", "", 413),
+        ("Content-Length: 5", "hell", 400),
+        ("Transfer-Encoding: chunked", "zz\r\n", 400),
+        ("Transfer-Encoding: chunked", "1\r\nab\r\n", 400),
+        ("Transfer-Encoding: chunked", "0\r\nno trailer\r\n\r\n", 400),
+        ("Transfer-Encoding: chunked", "0\r\nX: y\r\n", 400),
+        ("Transfer-Encoding: chunked", "1000001\r\n", 413),
+    ];
+    for (field, body, status) in cases {
+        let request =
+            format!("POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: raw\r\n{field}\r\n\r\n{body}");
+        let lazy = exchange(&echo_app, request.as_bytes());
+        assert!(lazy.starts_with(&format!("HTTP/1.1 {status} ")), "{field}, {body:?}: {lazy}");
+        if body.is_empty() {
+            continue; // a read meets the end first
+        }
+        let careless = exchange(&careless, request.as_bytes());
+        assert!(careless.starts_with(&format!("HTTP/1.1 {status} ")), "{field}, {body:?}: {careless}");
+    }
+    let ask = "POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: raw\r\n";
+    for body in ["Content-Length: 5\r\n\r\nhell", "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n"] {
+        let limits = Limits::new().body_timeout(Some(Duration::from_millis(10)));
+        let (server, mut client) = start_with(limits, echo_app);
+        client.write_all(format!("{ask}{body}").as_bytes()).unwrap();
+        assert!(head(&mut client).starts_with("HTTP/1.1 408 "), "{body:?}");
+        server.stop(Duration::ZERO);
+    }
+}
+
+#[test]
+fn the_refusal_of_a_head_has_no_body() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let ask = String::from_utf8(ASK.to_vec()).unwrap().replace("GET", "HEAD");
+    (&ours).write_all(ask.as_bytes()).unwrap();
+    ours.shutdown(Shutdown::Write).unwrap();
+    let config = Config::new().on_error(|_| ());
+    serve_connection(Local(theirs, false), &echo_app, &config).unwrap();
+    let mut answer = String::new();
+    (&ours).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 500 ") && answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[test]

@@ -362,7 +362,7 @@ impl Connection<'_> {
             && limits.max_requests.is_none_or(|most| self.served < most)
             && body.may_be_skipped(limits.max_discard);
         if response.take_over.is_some() {
-            return give_away(response, body, head, config);
+            return give_away(response, body, head, config, is_head);
         }
         // No CONNECT keeps its connection, so other requests hardly pay for the question.
         if !framing.keep_alive && *head.method() == Method::CONNECT && response.status.is_success() {
@@ -441,16 +441,18 @@ fn give_away(
     body: &mut RequestBody<'_>,
     head: &Head,
     config: &Config,
+    is_head: bool,
 ) -> io::Result<After> {
-    let most = config.limits.max_discard;
     let taken = match (body.io().transport().share(), response.take_over.take()) {
-        _ if !body.may_be_skipped(most) || !body.skip(most)? => Err(describe(HttpError::BodyTooLarge)),
-        (Ok(stream), Some(take_over)) => Ok(Taken { stream, take_over }),
         (Err(error), _) => {
             config.report(head, &format!("the connection cannot be given away: {error}"));
             Err(unreported_failure())
         }
         (_, None) => Err(unreported_failure()),
+        (Ok(stream), Some(take_over)) => match body.finish(config.limits.max_discard)? {
+            Ok(()) => Ok(Taken { stream, take_over }),
+            Err(fault) => Err(describe(fault)),
+        },
     };
     let io = body.io();
     match taken {
@@ -460,7 +462,7 @@ fn give_away(
             Ok(After::Give(taken))
         }
         Err(mut refusal) => {
-            let reply = Reply { is_head: false, is_http_11: true, keep_alive: false };
+            let reply = Reply { is_head, is_http_11: true, keep_alive: false };
             Delivering { io, head, config, reply }.send(&mut refusal)?;
             Ok(After::Linger)
         }

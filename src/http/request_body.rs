@@ -191,10 +191,21 @@ impl<'a> RequestBody<'a> {
         if self.is_finished() { Ok(true) } else { self.skip_rest(limit) }
     }
 
+    /// Skips the rest of the body where the connection is to be given away, and tells a client that waits for a go-ahead to send it: a 101 may
+    /// not come before that (RFC 9110, 7.8). The fault, where the end of the body cannot be had.
+    #[cold]
+    pub(crate) fn finish(&mut self, limit: u64) -> io::Result<Result<(), HttpError>> {
+        let is_short = self.len_hint().is_none_or(|left| left <= limit);
+        Ok(match is_short && self.skip(limit)? {
+            true => Ok(()),
+            false => Err(self.failure.unwrap_or(HttpError::BodyTooLarge)),
+        })
+    }
+
     fn skip_rest(&mut self, mut limit: u64) -> io::Result<bool> {
         let deadline = Deadline::after(self.timeout);
         loop {
-            let Ok(time) = deadline.left() else { return Ok(false) };
+            let Ok(time) = deadline.left() else { return self.give_up(HttpError::BodyTimeout) };
             self.timeout = time;
             let count = match self.next_data().map(<[u8]>::len) {
                 Ok(count) => count,
@@ -215,19 +226,25 @@ impl<'a> RequestBody<'a> {
         loop {
             match chunked.read_trailers(self.io.input()) {
                 Ok(used) => self.io.consume(used),
-                Err(_) => return Ok(false),
+                Err(fault) => return self.give_up(fault),
             }
             if chunked.is_done() {
                 return Ok(true);
             }
-            let Ok(time) = deadline.left() else { return Ok(false) };
+            let Ok(time) = deadline.left() else { return self.give_up(HttpError::BodyTimeout) };
             match self.io.fill(time, BUFFER) {
-                Ok(0) => return Ok(false),
+                Ok(0) => return self.give_up(HttpError::ChunkedTruncated),
                 Ok(_) => {}
-                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) if is_timeout(&error) => return self.give_up(HttpError::BodyTimeout),
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The end of the body will not be had.
+    fn give_up(&mut self, fault: HttpError) -> io::Result<bool> {
+        self.failure = Some(fault);
+        Ok(false)
     }
 
     /// As the readers of the standard library do, but what is no text is a fault of the peer here, and no failure of the handler.
