@@ -3,8 +3,10 @@
 
 mod ws_support;
 
-use greenloop::http::{Message, Request, WebSocket, WebSocketOptions};
+use greenloop::http::{Message, Request, Server, WebSocket, WebSocketOptions};
+use greenloop::net::{TcpListener, TcpStream};
 use greenloop::{spawn, timeout, yield_now};
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 use ws_support::*;
@@ -375,4 +377,54 @@ fn a_read_that_begins_when_the_server_stops_already_is_told_so() {
     timeout(LONG, || server.stop(LONG)).expect("it does not need the grace");
     assert_eq!(outcome.get_timeout(LONG).unwrap(), Err(Some(1001)));
     assert_eq!(read_frame(&mut client).unwrap().1[..2], 1001_u16.to_be_bytes());
+}
+
+#[test]
+fn a_failure_of_the_handler_is_reported_and_one_of_the_peer_is_not() {
+    let reports: Rc<RefCell<Vec<String>>> = Rc::default();
+    let seen = reports.clone();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let app = move |request: &mut Request<'_>| {
+        let path = request.path().to_string();
+        WebSocket::upgrade(request, move |socket| {
+            match path.as_str() {
+                "/upstream" => drop(WebSocket::connect(&format!("ws://{nobody}/"))?),
+                "/misuse" => socket.close(42, "")?,
+                "/misuse-io" => socket.close(42, "").map_err(io::Error::from)?,
+                "/fault-io" => drop(socket.read().map_err(io::Error::from)?),
+                _ => drop(socket.read()?),
+            }
+            Ok(())
+        })
+    };
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = server.on_error(move |line| seen.borrow_mut().push(line.to_string())).start(app).unwrap();
+    let nothing = Vec::new();
+    let goodbye = frame(FIN | CLOSE, &[3, 232]);
+    let wrong = frame(FIN | 0x70 | TEXT, b"x");
+    let cases = [
+        ("/upstream", &nothing, true),
+        ("/misuse", &nothing, true),
+        ("/misuse-io", &nothing, true),
+        ("/closed", &goodbye, false),
+        ("/fault", &wrong, false),
+        ("/fault-io", &wrong, false),
+        ("/gone", &nothing, false),
+    ];
+    for (path, says, is_reported) in cases {
+        let mut client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.write_all(&request(path, "")).unwrap();
+        head(&mut client);
+        client.write_all(says).unwrap();
+        if says.is_empty() {
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        // To the end, which may be a reset.
+        let _ = client.read_to_end(&mut Vec::new());
+        let lines = reports.take();
+        assert_eq!(lines.len(), usize::from(is_reported), "{path}: {lines:?}");
+        assert!(lines.iter().all(|line| line.starts_with(&format!("GET {path} HTTP/1.1: "))), "{lines:?}");
+    }
+    server.stop(LONG);
 }

@@ -164,11 +164,12 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Error {
 impl Error {
     /// Does it only say that the peer is gone, or has not kept to the protocol?
     pub(crate) fn is_peer_gone(&self) -> bool {
+        let io = self.0.downcast_ref::<io::Error>();
         #[cfg(feature = "websocket")]
-        if self.0.is::<super::WebSocketError>() {
-            return true;
+        if let Some(error) = self.0.downcast_ref().or_else(|| io?.get_ref()?.downcast_ref()) {
+            return super::WebSocketError::is_peer_gone(error);
         }
-        self.0.downcast_ref::<io::Error>().is_some_and(is_peer_gone)
+        io.is_some_and(|error| is_peer_gone(error.kind()))
     }
 }
 
@@ -191,10 +192,10 @@ impl fmt::Debug for Error {
 }
 
 /// Whether an error of a transport only says that the peer is gone or does not take part any more.
-pub(crate) fn is_peer_gone(error: &io::Error) -> bool {
+pub(crate) fn is_peer_gone(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::*;
     matches!(
-        error.kind(),
+        kind,
         BrokenPipe
             | ConnectionReset
             | ConnectionAborted

@@ -292,7 +292,7 @@ fn retry<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
 /// What a connection ends with: an error that only says that the peer is gone, or has sent what is no TLS, is none.
 pub(crate) fn quiet(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Err(error) if is_peer_gone(&error) || error.kind() == io::ErrorKind::InvalidData => Ok(()),
+        Err(error) if is_peer_gone(error.kind()) || error.kind() == io::ErrorKind::InvalidData => Ok(()),
         result => result,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::message::Close;
+use crate::http::error::is_peer_gone;
 
 /// Why a message could not be read or sent, or a connection not be made. Apart from misuse, which says so, it is the end of the connection:
 /// every later call says the same.
@@ -95,6 +96,14 @@ impl WebSocketError {
             Kind::Closed(close) => Some(close.code),
             Kind::Fault(code, _) => Some(*code),
             Kind::Io(..) => None,
+        }
+    }
+
+    /// Does it only say that the peer is gone, or has not kept to the protocol? A refused connection and misuse are something else.
+    pub(crate) fn is_peer_gone(&self) -> bool {
+        match self.0 {
+            Kind::Closed(_) | Kind::Fault(..) => true,
+            Kind::Io(kind, _) => is_peer_gone(kind),
         }
     }
 
