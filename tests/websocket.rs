@@ -8,6 +8,7 @@ use greenloop::net::{TcpListener, TcpStream};
 use greenloop::{spawn, timeout, yield_now};
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
+use std::rc::Rc;
 use std::time::Duration;
 use ws_support::*;
 
@@ -61,6 +62,14 @@ fn a_handshake_that_asks_wrongly_is_refused() {
     for origin in ["http://h", "https://H"] {
         let text = good.replace("Host: h\r\n", &format!("Host: h\r\nOrigin: {origin}\r\n"));
         assert!(greenloop::http::exchange(&echo, text.as_bytes()).starts_with(b"HTTP/1.1 101 "));
+    }
+    // RFC 9112, 3.2.2: where the target names a host, the header counts for nothing.
+    for (origin, status) in [("http://there:8080", "101"), ("http://h", "403"), ("http://there", "403")] {
+        let text = good
+            .replace("GET / ", "GET http://there:8080/ ")
+            .replace("Host: h\r\n", &format!("Host: h\r\nOrigin: {origin}\r\n"));
+        let answer = greenloop::http::exchange(&echo, text.as_bytes());
+        assert!(answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{origin}");
     }
     let chosen = |request: &mut Request<'_>| {
         let options = WebSocketOptions::new().origins(|origin| origin == "https://friend.example");

@@ -93,6 +93,30 @@ impl<'a> Request<'a> {
         self.head.query()
     }
 
+    /// The host that the request is for, with its port if that was sent: of the target, where that names one, whatever the `Host` header
+    /// says (RFC 9112, 3.2.2); otherwise of the `Host` header. `None` if neither names a host. It is what the client claims, in the case
+    /// that it was sent.
+    ///
+    /// ```
+    /// use greenloop::http::{self, Request};
+    ///
+    /// let app = |request: &mut Request<'_>| request.host().unwrap_or("nobody").to_string();
+    /// assert!(http::exchange(&app, b"GET / HTTP/1.1\r\nHost: h:8080\r\n\r\n").ends_with(b"\r\n\r\nh:8080"));
+    /// assert!(http::exchange(&app, b"GET http://a/b HTTP/1.1\r\nHost: h\r\n\r\n").ends_with(b"\r\n\r\na"));
+    /// assert!(http::exchange(&app, b"GET / HTTP/1.1\r\n\r\n").ends_with(b"\r\n\r\nnobody"));
+    /// ```
+    pub fn host(&self) -> Option<&'a str> {
+        let target = self.target();
+        if self.method() == Method::CONNECT {
+            return Some(target);
+        }
+        if target.starts_with('/') || target == "*" {
+            return self.header("host").filter(|host| !host.is_empty());
+        }
+        let (_, rest) = target.split_once("://")?;
+        Some(&rest[..rest.find(['/', '?']).unwrap_or(rest.len())])
+    }
+
     /// The target, taken apart anew with each call.
     ///
     /// # Errors

@@ -108,9 +108,7 @@ impl WebSocketOptions {
             Origins::Chosen(allowed) => allowed(origin),
             Origins::Own => {
                 let host = origin.split_once("://").map(|(_, host)| host);
-                host.is_some_and(|host| {
-                    request.header("host").is_some_and(|own| own.eq_ignore_ascii_case(host))
-                })
+                host.is_some_and(|host| request.host().is_some_and(|own| own.eq_ignore_ascii_case(host)))
             }
         }
     }
