@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use greenloop::http::{
     Body, IntoResponse, Limits, Method, Request, Response, RunningServer, Server, StatusCode,
 };
-use greenloop::net::TcpStream;
+use greenloop::net::{TcpListener, TcpStream};
 use greenloop::queue::Queue;
 use greenloop::{join_all, sleep, spawn, timeout};
 use net_support::{Flag, LONG, Log, OnDrop, PROMPT, Pattern, SHORT, in_a_child, ms, reset, spawn_parked};

@@ -234,6 +234,9 @@ where
     /// Bounds the connections served at a time, those between two requests included. More wait in the backlog of the
     /// listening socket, or in the queue: see [`queue`](Server::queue).
     ///
+    /// Without it the bound is the number of descriptors that the process may have (`ulimit -n`). When they are used up, further clients
+    /// wait in the backlog, and the handlers cannot open anything either: set it lower by as many as they need.
+    ///
     /// ```
     /// use greenloop::http::{Request, Server};
     /// use greenloop::net::TcpStream;
