@@ -123,7 +123,7 @@ fn a_name_that_cannot_be_resolved_is_an_error_that_names_it() {
     let again = [
         TcpStream::connect(format!("{name}:80")).unwrap_err(),
         TcpListener::bind((name.as_str(), 0)).unwrap_err(),
-        lookup_host(&name).unwrap_err(),
+        lookup_host((name.as_str(), 0)).unwrap_err(),
     ];
     assert!(again.iter().all(|error| error.to_string().contains(&name)));
 }
@@ -142,13 +142,13 @@ fn a_lookup_that_takes_long_is_left_when_the_time_is_up() {
         .collect();
     let start = Instant::now();
     assert!(timeout(SHORT, || TcpStream::connect("localhost:1").map(drop)).is_err());
-    let looking = spawn_parked(|| lookup_host("localhost"));
+    let looking = spawn_parked(|| lookup_host(("localhost", 80)));
     assert!(!looking.is_finished());
     looking.kill();
     assert!(looking.join().unwrap_err().is_killed() && start.elapsed() < PROMPT);
     drop(open);
     assert!(jobs.into_iter().all(|job| job.join().unwrap()));
-    assert!(lookup_host("localhost").unwrap().iter().all(|ip| ip.is_loopback()));
+    assert!(lookup_host(("localhost", 80)).unwrap().iter().all(|address| address.ip().is_loopback()));
 }
 
 #[test]

@@ -397,7 +397,7 @@ fn input_output_and_processes_take_limits_beyond_the_clock() {
                 g.kill();
             }
             TcpStream::connect_timeout(address, limit).unwrap();
-            assert!(!lookup_host_timeout("localhost", limit).unwrap().is_empty());
+            assert!(!lookup_host_timeout(("localhost", 80), limit).unwrap().is_empty());
             assert_eq!(Command::new("echo").arg("tea").output_timeout(limit).unwrap().stdout, b"tea\n");
             let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
             assert_eq!(cat.communicate_timeout(b"tea", limit).unwrap().stdout, b"tea");

@@ -37,6 +37,7 @@ pub trait ToSocketAddrs {
     /// assert_eq!(error.to_string(), "`localhost` is not an address: it should be host:port, with a port from 0 to 65535");
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     fn to_socket_addrs(&self) -> io::Result<Vec<SocketAddr>>;
 
     /// [`to_socket_addrs`](Self::to_socket_addrs), waiting at most for `limit`. **Switches**: if that does.
@@ -53,12 +54,17 @@ pub trait ToSocketAddrs {
     /// assert!(!addresses.is_empty());
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     fn to_socket_addrs_timeout(&self, limit: Duration) -> io::Result<Vec<SocketAddr>> {
         timeout(limit, || self.to_socket_addrs())?
     }
 }
 
-/// Looks a name up on a thread of the default pool, while the other greenlets run on.
+/// Looks a name up on a thread of the default pool, while the other greenlets run on: `lookup_host((host, port))`. It is
+/// [`to_socket_addrs`](ToSocketAddrs::to_socket_addrs) as a function.
+///
+/// Each address comes with the port, and with its scope, the interface to which a link-local address of IPv6 belongs. If no port is
+/// wanted, give 0 and take `address.ip()`; an `IpAddr` has no place for the scope.
 ///
 /// The pool is also that of files: as many lookups as it has threads, of a name server that does not answer, hold up [`fs`](crate::fs)
 /// until the resolver of the system gives up. [`set_limit`](crate::threadpool::ThreadPool::set_limit) gives it more threads.
@@ -70,12 +76,15 @@ pub trait ToSocketAddrs {
 ///
 /// # Examples
 /// ```
-/// assert!(greenloop::net::lookup_host("localhost")?.iter().all(|ip| ip.is_loopback()));
+/// use greenloop::net::lookup_host;
+///
+/// assert!(lookup_host(("localhost", 80))?.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
+/// assert_eq!(lookup_host(("fe80::1%3", 80))?[0].to_string(), "[fe80::1%3]:80");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]
-pub fn lookup_host(host: &str) -> io::Result<Vec<IpAddr>> {
-    Ok(resolve(host, 0, None)?.iter().map(SocketAddr::ip).collect())
+pub fn lookup_host(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+    host.to_socket_addrs()
 }
 
 /// [`lookup_host`], waiting at most for [`limit`](crate#time-limits). The lookup itself cannot be stopped: its thread goes on with it.
@@ -89,12 +98,12 @@ pub fn lookup_host(host: &str) -> io::Result<Vec<IpAddr>> {
 /// ```
 /// use std::time::Duration;
 ///
-/// assert!(!greenloop::net::lookup_host_timeout("localhost", Duration::from_secs(5))?.is_empty());
+/// assert!(!greenloop::net::lookup_host_timeout("localhost:80", Duration::from_secs(5))?.is_empty());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]
-pub fn lookup_host_timeout(host: &str, limit: Duration) -> io::Result<Vec<IpAddr>> {
-    Ok(resolve(host, 0, Some(limit))?.iter().map(SocketAddr::ip).collect())
+pub fn lookup_host_timeout(host: impl ToSocketAddrs, limit: Duration) -> io::Result<Vec<SocketAddr>> {
+    host.to_socket_addrs_timeout(limit)
 }
 
 #[track_caller]
@@ -229,6 +238,16 @@ mod tests {
         for addresses in ["[fe80::1%3]:80".to_socket_addrs(), ("fe80::1%3", 80).to_socket_addrs()] {
             assert_eq!(addresses.unwrap(), [SocketAddrV6::new("fe80::1".parse().unwrap(), 80, 0, 3).into()]);
         }
+        assert!(crate::hub::Hub::try_current().is_none());
+    }
+
+    // SK22
+    #[test]
+    fn a_lookup_keeps_the_scope() {
+        let expected = [SocketAddrV6::new("fe80::1".parse().unwrap(), 80, 0, 3).into()];
+        assert_eq!(lookup_host(("fe80::1%3", 80)).unwrap(), expected);
+        assert_eq!(lookup_host("[fe80::1%3]:80").unwrap(), expected);
+        assert_eq!(lookup_host_timeout(("fe80::1%3", 80), Duration::from_secs(1)).unwrap(), expected);
         assert!(crate::hub::Hub::try_current().is_none());
     }
 
