@@ -357,15 +357,18 @@ fn a_connection_goes_to_the_standard_library_and_back() {
 }
 
 #[test]
-fn a_connection_with_clones_goes_to_the_standard_library_as_a_duplicate() {
+fn a_connection_with_clones_does_not_become_blocking_for_them() {
     let (mut a, b) = connection();
-    let clone = b.try_clone().unwrap();
-    let mut std = b.into_std().unwrap();
-    assert_ne!(std.as_raw_fd(), clone.as_raw_fd());
-    a.write_all(b"x").unwrap();
-    std.read_exact(&mut [0]).unwrap();
-    drop(std);
-    assert_eq!(clone.peer_addr().unwrap(), a.local_addr().unwrap());
+    let mut clone = b.try_clone().unwrap();
+    let error = b.into_std().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+    assert!(error.to_string().contains("drop them first"), "{error}");
+    // Its reader parks, so that the writer has its turn.
+    let writer = spawn(move || a.write_all(b"x").map(|()| a));
+    clone.read_exact(&mut [0]).unwrap();
+    let a = writer.join().unwrap().unwrap();
+    // As the only one left it can go.
+    assert_eq!(clone.into_std().unwrap().peer_addr().unwrap(), a.local_addr().unwrap());
 }
 
 #[test]

@@ -24,12 +24,11 @@ macro_rules! socket_methods {
                 Ok($Socket { inner: Shared::from_std(socket)? })
             }
 
-            /// Gives the socket back to the standard library, blocking again. If there are clones they keep the same socket,
-            /// which is then blocking for them, too. **Switches**: no.
+            /// Gives the socket back to the standard library, blocking again. It must have no clones: for them it would block, too,
+            /// and with them the whole thread. **Switches**: no.
             ///
             /// # Errors
-            /// If the system refuses to make it blocking, or to duplicate the descriptor, which is necessary if there are
-            /// clones.
+            /// `ResourceBusy` if there are clones; they keep the socket. If the system refuses to make it blocking.
             ///
             /// # Examples
             /// ```

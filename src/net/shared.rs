@@ -87,10 +87,14 @@ impl<S: Std> Shared<S> {
     }
 
     pub(super) fn into_std(self) -> io::Result<S> {
-        let socket = match Rc::try_unwrap(self.0) {
-            Ok(inner) => inner.watched.into_inner(),
-            Err(shared) => shared.watched.get().duplicate()?,
-        };
+        // A duplicate would not do: blocking belongs to the open file, so what a clone does next would stop the hub.
+        let inner = Rc::into_inner(self.0).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "the socket has clones, for which it would block, too: drop them first, or take a duplicate that does not block, by `as_fd().try_clone_to_owned()`",
+            )
+        })?;
+        let socket = inner.watched.into_inner();
         socket.set_nonblocking(false)?;
         Ok(socket)
     }
