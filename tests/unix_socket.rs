@@ -11,10 +11,11 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use greenloop::net::{UnixListener, UnixStream};
-use greenloop::{join_all, sleep, spawn, timeout};
+use greenloop::testing::{elapsed, virtual_time};
+use greenloop::{join_all, shield, sleep, spawn, timeout};
 use net_support::{Flag, LONG, Log, OnDrop, PROMPT, Pattern, SHORT, ms, spawn_parked};
 
 /// A folder for the sockets of one test, removed with it.
@@ -376,6 +377,30 @@ fn a_client_that_waits_for_a_full_listener_can_be_interrupted() {
     let (listener, _queued, path) = (listener, queued, folder.path("full"));
     drop(listener);
     assert_eq!(UnixStream::connect(path).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+// As for TCP, SK36: by itself, so that it ends in a shield as well.
+#[test]
+fn a_limit_bounds_the_wait_for_a_full_listener() {
+    let folder = Folder::new();
+    let (listener, _queued, path) = full(&folder);
+    virtual_time(|| {
+        let error = shield(|| UnixStream::connect_timeout(&path, ms(300)).map(drop)).unwrap_err();
+        assert_eq!((error.kind(), elapsed()), (ErrorKind::TimedOut, ms(300)));
+        assert!(
+            error.to_string().starts_with(&format!("cannot connect to `{}`: ", path.display())),
+            "{error}"
+        );
+        // There is room in time.
+        let client = spawn(move || UnixStream::connect_timeout(path, ms(300)).map(drop));
+        sleep(ms(100));
+        assert!(!client.is_finished());
+        listener.accept().unwrap();
+        client.join().unwrap().unwrap();
+        assert!(elapsed() < ms(600), "{:?}", elapsed());
+    });
+    let error = UnixStream::connect_timeout(folder.path("full"), Duration::ZERO).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[test]

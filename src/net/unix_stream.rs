@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::methods::{limit_methods, socket_methods, stream_methods};
 use super::patience;
-use super::shared::Shared;
+use super::shared::{Shared, not_zero};
 use crate::io::{Watched, wait_for_any, with_context};
 use crate::park::Deadline;
 use crate::reactor::Direction;
@@ -78,12 +78,43 @@ impl UnixStream {
     /// ```
     #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
-        let path = path.as_ref();
-        let outcome = unix::SocketAddr::from_pathname(path).and_then(|address| Self::connected(&address));
+        Self::connect_within(path.as_ref(), None)
+    }
+
+    /// [`connect`](Self::connect), waiting at most for [`timeout`](crate#time-limits).
+    ///
+    /// **Switches**: as `connect` does.
+    ///
+    /// # Errors
+    /// As for `connect`; `TimedOut` if there was no room in the listener's queue in time; `InvalidInput` for a limit of zero.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::net::{UnixListener, UnixStream};
+    /// use std::{io::ErrorKind, time::Duration};
+    /// # let path = std::env::temp_dir().join(format!("greenloop-doc-limit-{}", std::process::id()));
+    ///
+    /// let listener = UnixListener::bind(&path)?;
+    /// # socket2::SockRef::from(&listener).listen(2)?; // a short queue
+    /// let queued: Vec<_> = (0..5000).map_while(|_| UnixStream::connect_timeout(&path, Duration::from_millis(5)).ok()).collect();
+    /// let error = UnixStream::connect_timeout(&path, Duration::from_millis(5)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut); // the queue is full, and nobody accepts
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn connect_timeout(path: impl AsRef<Path>, timeout: Duration) -> io::Result<UnixStream> {
+        Self::connect_within(path.as_ref(), not_zero(Some(timeout))?)
+    }
+
+    #[track_caller]
+    fn connect_within(path: &Path, limit: Option<Duration>) -> io::Result<UnixStream> {
+        let outcome =
+            unix::SocketAddr::from_pathname(path).and_then(|address| Self::connected(&address, limit));
         outcome.map_err(|error| with_context(error, format!("cannot connect to `{}`", path.display())))
     }
 
-    /// Connects to an address, which may be an abstract name.
+    /// Connects to an address, which may be an abstract name. To bound it, put a [`timeout`](crate::timeout()) around it.
     ///
     /// **Switches**: as [`connect`](Self::connect) does.
     ///
@@ -106,19 +137,23 @@ impl UnixStream {
     /// ```
     #[track_caller]
     pub fn connect_addr(address: &unix::SocketAddr) -> io::Result<UnixStream> {
-        Self::connected(address)
+        Self::connected(address, None)
             .map_err(|error| with_context(error, format!("cannot connect to the Unix socket {address:?}")))
     }
 
     #[track_caller]
-    fn connected(address: &unix::SocketAddr) -> io::Result<UnixStream> {
+    fn connected(address: &unix::SocketAddr, limit: Option<Duration>) -> io::Result<UnixStream> {
+        let deadline = Deadline::after(limit);
         let what = "room in the queue of a Unix listener";
-        let (socket, connected) = patience::repeat(what, None, || unix_socket::begin_connect(address))?;
+        let (socket, connected) = patience::repeat(what, limit, || unix_socket::begin_connect(address))?;
         let watched = Watched::new(socket)?;
         if !connected {
             watched.await_event(Direction::Write);
             while !watched.is_ready(Direction::Write) {
-                wait_for_any([&watched].into_iter(), Direction::Write, Deadline::NEVER)?;
+                if !wait_for_any([&watched].into_iter(), Direction::Write, deadline)? {
+                    let text = "there was no answer in the time allowed";
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+                }
             }
             if let Some(error) = watched.get().take_error()? {
                 return Err(error);
