@@ -4,6 +4,7 @@
 mod net_support;
 
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use greenloop::{
 use net_support::{
     Flag, LONG, Log, OnDrop, PROMPT, SHORT, in_a_child, ms, open_descriptors, panic_of, spawn_parked,
 };
+use rustix::fs::{OFlags, fcntl_getfl};
 
 fn sh(script: &str) -> Command {
     let mut command = Command::new("sh");
@@ -218,6 +220,20 @@ fn a_child_sees_pipes_blocking() {
     let status = sh("dd if=/dev/zero bs=1000 count=300 2>/dev/null").stdout(writer).status().unwrap();
     assert!(status.success());
     assert_eq!(timeout(PROMPT, || reading.join()).unwrap().unwrap().unwrap(), 300_000);
+}
+
+// SP06: the open file is also that of those who have a duplicate, who would block with it.
+#[test]
+fn a_descriptor_is_passed_to_a_child_as_it_is() {
+    let (reader, mut writer) = pipe().unwrap();
+    let descriptor = reader.as_fd().try_clone_to_owned().unwrap();
+    let output = Command::new("cat").stdin(descriptor).stderr(Stdio::piped()).output().unwrap();
+    assert!(!output.status.success(), "nothing is there yet, and `cat` is told so");
+    assert!(fcntl_getfl(&reader).unwrap().contains(OFlags::NONBLOCK));
+    let reading = spawn(move || (&reader).read(&mut [0; 8]));
+    sleep(ms(1));
+    writer.write_all(b"late").unwrap();
+    assert_eq!(timeout(PROMPT, || reading.join()).unwrap().unwrap().unwrap(), 4);
 }
 
 // SP07, SP11

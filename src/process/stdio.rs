@@ -52,7 +52,9 @@ pub type ChildStderr = PipeReader;
 
 /// What a child gets as a standard stream: `std::process::Stdio`, and the files, pipes and standard streams of this crate.
 ///
-/// The child sees its end blocking, as programs expect.
+/// The child sees its end blocking, as programs expect, if that is [`piped`](Self::piped), or a pipe of this crate. A descriptor, and what is
+/// of the standard library, is passed as it is: whether it blocks belongs to the open file, which others may share. If it is
+/// of a socket of this crate, let [`into_std`](crate::net::TcpStream::into_std) make it blocking before.
 ///
 /// # Examples
 /// ```
@@ -64,6 +66,22 @@ pub type ChildStderr = PipeReader;
 /// let mut text = String::new();
 /// reader.read_to_string(&mut text)?; // the `Command` with the other end is gone
 /// assert!(status.success() && text == "hello\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+/// A child that serves a connection, as those of inetd do:
+/// ```
+/// use greenloop::{net::UnixStream, process::Command};
+/// use std::{io::{Read, Write}, net::Shutdown, os::fd::OwnedFd};
+///
+/// let (mut client, connection) = UnixStream::pair()?;
+/// let connection = OwnedFd::from(connection.into_std()?);
+/// let mut child = Command::new("cat").stdin(connection.try_clone()?).stdout(connection).spawn()?;
+/// client.write_all(b"hello")?;
+/// client.shutdown(Shutdown::Write)?;
+/// let mut text = String::new();
+/// client.read_to_string(&mut text)?;
+/// assert_eq!(text, "hello");
+/// # child.wait()?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Stdio(pub(super) std::process::Stdio);
@@ -123,6 +141,7 @@ macro_rules! from {
     )*};
 }
 
+// As they are: others may share the open file, and it is theirs whether it blocks.
 from!(std::process::Stdio, std::fs::File, OwnedFd, std::io::PipeReader, std::io::PipeWriter);
 from!(std::io::Stdout, std::io::Stderr);
 
