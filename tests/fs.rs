@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
-use greenloop::fs::{self, File, FileTimes, OpenOptions};
+use greenloop::fs::{self, DirBuilder, File, FileTimes, OpenOptions, TryLockError};
 use greenloop::{Greenlet, scope, sleep, spawn, threadpool, timeout, wait_all, yield_now};
 use net_support::{
     Flag, LONG, Log, OnDrop, PROMPT, Pattern, SHORT, in_a_child, ms, open_descriptors, spawn_parked,
@@ -534,6 +534,110 @@ fn every_setting_reaches_the_system() {
     permissions.set_mode(0o400);
     fs::set_permissions(&path, permissions).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
+}
+
+#[test]
+fn directories_are_made_with_their_settings() {
+    let folder = Folder::new();
+    let deep = folder.join("a/b");
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    let error = builder.create(&deep).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().starts_with(&format!("cannot make the directory `{}`: ", deep.display())));
+    builder.recursive(true).create(&deep).unwrap();
+    builder.create(&deep).unwrap();
+    assert_eq!(fs::metadata(&deep).unwrap().permissions().mode() & 0o777, 0o700);
+    let file = File::create(folder.join("file")).unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    file.set_modified(time).unwrap();
+    assert_eq!(file.metadata().unwrap().modified().unwrap(), time);
+}
+
+/// Several open files of one path.
+fn opened<const N: usize>(folder: &Folder) -> [File; N] {
+    std::array::from_fn(|_| File::create(folder.join("locked")).unwrap())
+}
+
+fn is_locked(tried: Result<(), TryLockError>) -> bool {
+    match tried {
+        Ok(()) => false,
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(error)) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_lock_of_a_file_keeps_out_whom_it_should() {
+    let folder = Folder::new();
+    let [one, two, three] = opened(&folder);
+    one.lock_shared().unwrap();
+    two.try_lock_shared().unwrap();
+    assert!(is_locked(three.try_lock()) && is_locked(one.try_lock()));
+    one.unlock().unwrap();
+    two.lock().unwrap();
+    assert!(is_locked(three.try_lock()) && is_locked(three.try_lock_shared()));
+    // It is that of the standard library, and of all clones.
+    let clone = two.try_clone().unwrap();
+    drop(two);
+    assert!(is_locked(three.try_lock()));
+    drop(clone);
+    three.try_lock().unwrap();
+    let error = io::Error::from(one.try_lock().unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn greenlets_that_wait_for_a_lock_leave_the_threads_of_the_pool_to_others() {
+    let folder = Folder::new();
+    let [owner] = opened(&folder);
+    owner.lock().unwrap();
+    let waiting: Vec<_> = (0..3 * threadpool().limit())
+        .map(|_| {
+            let [file] = opened(&folder);
+            spawn(move || file.lock())
+        })
+        .collect();
+    sleep(ms(20));
+    assert!(waiting.iter().all(|g| !g.is_finished()));
+    timeout(PROMPT, || fs::write(folder.join("other"), "x")).expect("a thread").unwrap();
+    owner.unlock().unwrap();
+    for g in waiting {
+        // Each gives its lock up as it ends.
+        timeout(PROMPT, || g.join()).expect("the lock").unwrap().unwrap();
+    }
+}
+
+#[test]
+fn a_greenlet_that_waits_for_a_lock_can_be_interrupted_and_leaves_none() {
+    let folder = Folder::new();
+    let [owner, file, later] = opened(&folder);
+    owner.lock().unwrap();
+    assert!(timeout(SHORT, || file.lock()).is_err());
+    let killed = spawn_parked(move || file.lock());
+    killed.kill();
+    assert!(killed.join().unwrap_err().is_killed());
+    drop(owner);
+    later.try_lock().unwrap();
+}
+
+#[test]
+fn in_a_destructor_of_a_killed_greenlet_a_lock_is_not_waited_for() {
+    let folder = Folder::new();
+    let [owner, file] = opened(&folder);
+    owner.lock().unwrap();
+    let log = Log::new();
+    let guard = OnDrop({
+        let log = log.clone();
+        move || log.add(file.lock().map_err(|error| error.to_string()))
+    });
+    let g = spawn_parked(move || {
+        let _guard = guard;
+        sleep(LONG)
+    });
+    g.kill();
+    let refused = log.take().remove(0).unwrap_err();
+    assert!(refused.starts_with("this would wait for the lock of a file"), "{refused}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod net_support;
 use std::error::Error;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
@@ -369,6 +369,21 @@ fn a_connection_with_clones_does_not_become_blocking_for_them() {
     let a = writer.join().unwrap().unwrap();
     // As the only one left it can go.
     assert_eq!(clone.into_std().unwrap().peer_addr().unwrap(), a.local_addr().unwrap());
+}
+
+#[test]
+fn a_connection_becomes_a_descriptor_as_it_is() {
+    let (mut a, b) = connection();
+    let (number, clone) = (b.as_raw_fd(), b.try_clone().unwrap());
+    let duplicate = OwnedFd::from(b);
+    let original = OwnedFd::from(clone);
+    assert!(duplicate.as_raw_fd() != number && original.as_raw_fd() == number);
+    drop(original);
+    // It can be taken over again, and waits.
+    let mut b = TcpStream::from_std(duplicate.into()).unwrap();
+    let reader = spawn_parked(move || b.read(&mut [0; 8]));
+    a.write_all(b"x").unwrap();
+    assert_eq!(reader.join().unwrap().unwrap(), 1);
 }
 
 #[test]

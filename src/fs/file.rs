@@ -5,6 +5,7 @@ use std::fs::{FileTimes, Metadata, Permissions};
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::hop::{act, cannot};
 use super::options::OpenOptions;
@@ -309,6 +310,30 @@ impl File {
     #[track_caller]
     pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
         self.act("set the times of", |file| file.set_times(times))
+    }
+
+    /// Sets when it was written last.
+    ///
+    /// **Switches**: yes.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use greenloop::fs::File;
+    /// use std::time::UNIX_EPOCH;
+    /// # let path = std::env::temp_dir().join(format!("greenloop-modified-{}", std::process::id()));
+    ///
+    /// let file = File::create_new(&path)?;
+    /// file.set_modified(UNIX_EPOCH)?;
+    /// assert_eq!(file.metadata()?.modified()?, UNIX_EPOCH);
+    /// # greenloop::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        self.set_times(FileTimes::new().set_modified(time))
     }
 
     /// Another descriptor of the same open file, with the same position. **Switches**: no.

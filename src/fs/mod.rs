@@ -32,15 +32,19 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod builder;
 mod directory;
 mod file;
 mod hop;
+mod lock;
 mod options;
 mod path;
 mod places;
 
+pub use builder::DirBuilder;
 pub use directory::{DirEntry, ReadDir, read_dir};
 pub use file::File;
+pub use lock::TryLockError;
 pub use options::OpenOptions;
 pub use path::{
     canonicalize, copy, create_dir, create_dir_all, exists, hard_link, metadata, read, read_link,

@@ -96,6 +96,18 @@ macro_rules! socket_methods {
             }
         }
 
+        /// As it is, non-blocking; a duplicate if there are clones.
+        ///
+        /// # Panics
+        /// If there are clones, and the system refuses to duplicate the descriptor.
+        impl From<$Socket> for OwnedFd {
+            #[track_caller]
+            fn from(socket: $Socket) -> OwnedFd {
+                let descriptor = socket.inner.into_descriptor();
+                descriptor.unwrap_or_else(|error| panic!("a socket could not be duplicated: {error}"))
+            }
+        }
+
         impl AsRawFd for $Socket {
             fn as_raw_fd(&self) -> RawFd {
                 self.inner.std().as_raw_fd()

@@ -6,7 +6,7 @@ mod connect;
 mod examples;
 mod listener;
 mod methods;
-mod patience;
+pub(crate) mod patience;
 mod shared;
 mod stream;
 mod udp;

@@ -1,5 +1,5 @@
 //! Waiting where the kernel tells nobody when another attempt would be worth it: for room in the queue of a Unix listener,
-//! and for room at the receiver of a datagram to which the sender is not connected.
+//! for room at the receiver of a datagram to which the sender is not connected, and for the lock of a file.
 
 use std::io;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 /// # Errors
 /// Those of the operation; `TimedOut`; that the thread is unwinding.
 #[track_caller]
-pub(super) fn repeat<R>(
+pub(crate) fn repeat<R>(
     what: &'static str,
     timeout: Option<Duration>,
     mut operation: impl FnMut() -> io::Result<R>,

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net as unix;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,10 +15,8 @@ use crate::reactor::Direction;
 const MOST_PIECES: usize = 1024;
 
 /// A socket of the standard library.
-pub(super) trait Std: AsFd + Sized {
+pub(super) trait Std: AsFd + Into<OwnedFd> + Sized {
     fn set_nonblocking(&self, on: bool) -> io::Result<()>;
-
-    fn duplicate(&self) -> io::Result<Self>;
 }
 
 macro_rules! std_sockets {
@@ -26,10 +24,6 @@ macro_rules! std_sockets {
         impl Std for $type {
             fn set_nonblocking(&self, on: bool) -> io::Result<()> {
                 self.set_nonblocking(on)
-            }
-
-            fn duplicate(&self) -> io::Result<Self> {
-                self.try_clone()
             }
         }
     )*};
@@ -97,6 +91,14 @@ impl<S: Std> Shared<S> {
         let socket = inner.watched.into_inner();
         socket.set_nonblocking(false)?;
         Ok(socket)
+    }
+
+    /// Non-blocking, as it is; a duplicate if there are clones.
+    pub(super) fn into_descriptor(self) -> io::Result<OwnedFd> {
+        match Rc::try_unwrap(self.0) {
+            Ok(inner) => Ok(inner.watched.into_inner().into()),
+            Err(shared) => shared.watched.as_fd().try_clone_to_owned(),
+        }
     }
 
     #[inline]
