@@ -12,6 +12,9 @@
 //!
 //! A room is its history and a bell. Whoever listens, in one way or the other, follows the history at its own pace, so nobody who reads
 //! slowly holds up the others.
+//!
+//! Whoever only looks makes no room. There are at most a hundred; when there is need of another, those that nobody is in are forgotten,
+//! with what was said there, and if there are none the answer is 503. Names longer than 100 bytes are refused, and lines longer than 2000.
 
 use greenloop::event::Event;
 use greenloop::http::{Error, IntoResponse, Method, Request, Response, Server, StatusCode, WebSocket};
@@ -26,7 +29,11 @@ const HISTORY: usize = 100;
 const LONGEST_POLL: Duration = Duration::from_secs(20);
 /// Somebody who polls or has said something is on line for so long afterwards.
 const PRESENCE: Duration = Duration::from_secs(5);
+/// In bytes, as the next.
 const LONGEST_LINE: usize = 2000;
+/// Of a room or of somebody.
+const LONGEST_NAME: usize = 100;
+const MOST_ROOMS: usize = 100;
 
 struct Line {
     id: u64,
@@ -129,8 +136,30 @@ struct Chat {
 }
 
 impl Chat {
-    fn room(&self, name: &str) -> Rc<Room> {
-        self.rooms.borrow_mut().entry(name.to_string()).or_default().clone()
+    /// Lets somebody into the room of this name, which is made if there is none.
+    fn enter(&self, name: &str, then: impl FnOnce(Rc<Room>) -> Response) -> Response {
+        match self.room(name) {
+            Some(room) => then(room),
+            None => (StatusCode::SERVICE_UNAVAILABLE, "there are too many rooms\n").into_response(),
+        }
+    }
+
+    fn room(&self, name: &str) -> Option<Rc<Room>> {
+        let mut rooms = self.rooms.borrow_mut();
+        if !rooms.contains_key(name) && rooms.len() >= MOST_ROOMS {
+            // Every guest holds on to its room, and so does whoever is about to become one.
+            rooms.retain(|_, room| Rc::strong_count(room) > 1);
+            if rooms.len() >= MOST_ROOMS {
+                return None;
+            }
+        }
+        Some(rooms.entry(name.to_string()).or_default().clone())
+    }
+
+    fn people(&self, room: &str) -> Response {
+        let names = self.rooms.borrow().get(room).map(|room| room.names()).unwrap_or_default();
+        let names: Vec<String> = names.iter().map(|name| json(name)).collect();
+        array(&names)
     }
 
     fn answer(&self, request: &mut Request<'_>) -> Result<Response, Error> {
@@ -138,37 +167,52 @@ impl Chat {
             return Ok(PAGE.into_response().header("Content-Type", "text/html; charset=utf-8"));
         }
         let query = request.query_pairs();
-        let Some(room) = query.get("room").filter(|room| !room.is_empty()) else {
+        let [room, name] = ["room", "name"].map(|key| query.get(key).unwrap_or_default());
+        let what = request.path();
+        if room.is_empty() {
             return Ok((StatusCode::BAD_REQUEST, "say which room: ?room=..\n").into_response());
-        };
-        let (room, what, name) = (self.room(room), request.path(), query.get("name").unwrap_or_default());
+        }
         if name.is_empty() && what != "/people" {
             return Ok((StatusCode::BAD_REQUEST, "say who you are: &name=..\n").into_response());
         }
+        if room.len().max(name.len()) > LONGEST_NAME {
+            return Ok((StatusCode::BAD_REQUEST, "a shorter name, please\n").into_response());
+        }
         Ok(match (what, request.method()) {
-            ("/people", &Method::GET) => {
-                let names: Vec<String> = room.names().iter().map(|name| json(name)).collect();
-                array(&names)
-            }
-            ("/socket", _) => {
+            ("/people", &Method::GET) => self.people(room),
+            ("/socket", _) => self.enter(room, |room| {
                 let name = name.to_string();
                 WebSocket::upgrade(request, move |socket| talk(&room, &name, &socket))
-            }
+            }),
             ("/lines", &Method::GET) => {
                 let after = query.get("after").and_then(|id| id.parse().ok()).unwrap_or(0);
-                poll(&room, name, after)
+                self.enter(room, |room| poll(&room, name, after))
             }
-            ("/lines", &Method::POST) => {
-                let mut text = String::new();
-                request.body().take(LONGEST_LINE as u64).read_to_string(&mut text)?;
-                let guest = Guest::enter(&room, name);
-                room.say(name, &text);
-                guest.leave_later();
-                StatusCode::NO_CONTENT.into_response()
-            }
+            ("/lines", &Method::POST) => match line(request)? {
+                Ok(text) => self.enter(room, |room| post(&room, name, &text)),
+                Err(refusal) => refusal,
+            },
             _ => (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
         })
     }
+}
+
+/// The body as a line, or the answer to one that is none.
+fn line(request: &mut Request<'_>) -> Result<Result<String, Response>, Error> {
+    let mut bytes = Vec::new();
+    // One byte more, to tell a line that is too long from one that just fits.
+    request.body().take(LONGEST_LINE as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > LONGEST_LINE {
+        return Ok(Err((StatusCode::PAYLOAD_TOO_LARGE, "a shorter line, please\n").into_response()));
+    }
+    Ok(String::from_utf8(bytes).map_err(|_| (StatusCode::BAD_REQUEST, "text, please\n").into_response()))
+}
+
+fn post(room: &Rc<Room>, name: &str, text: &str) -> Response {
+    let guest = Guest::enter(room, name);
+    room.say(name, text);
+    guest.leave_later();
+    StatusCode::NO_CONTENT.into_response()
 }
 
 fn talk(room: &Rc<Room>, name: &str, socket: &WebSocket) -> Result<(), Error> {
@@ -245,14 +289,14 @@ body { font-family: sans-serif; max-width: 44em; margin: 2em auto; padding: 0 1e
 </style>
 <h1>Chat</h1>
 <form id="enter">
-  <input id="name" placeholder="your name" required>
-  <input id="room" value="lobby" required>
+  <input id="name" placeholder="your name" maxlength="30" required>
+  <input id="room" value="lobby" maxlength="30" required>
   <select id="way"><option value="socket">WebSocket</option><option value="poll">long-polling</option></select>
   <button>Enter</button> <span id="state"></span>
 </form>
 <div id="lines"></div>
 <p id="people"></p>
-<form id="say" hidden><input id="text" placeholder="say something" autocomplete="off" required> <button>Say</button></form>
+<form id="say" hidden><input id="text" placeholder="say something" maxlength="600" autocomplete="off" required> <button>Say</button></form>
 <script>
 const $ = id => document.getElementById(id);
 let visit = 0, socket = null, query = "", asking = 0;

@@ -142,9 +142,9 @@ impl Server {
     }
 
     /// All that the server sends in answer to `request` until it closes.
-    fn ask(&self, request: &str) -> String {
+    fn ask(&self, request: &(impl AsRef<[u8]> + ?Sized)) -> String {
         let mut socket = self.connect();
-        socket.write_all(request.as_bytes()).unwrap();
+        socket.write_all(request.as_ref()).unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
         answer
@@ -258,6 +258,60 @@ fn web_chat_says_that_somebody_who_polled_has_gone() {
     server.ask(&get("/lines?room=den&name=bob", ""));
     assert_eq!(hear(&mut alice), r#"{"id":2,"name":"","text":"bob has come"}"#);
     assert_eq!(hear(&mut alice), r#"{"id":3,"name":"","text":"bob has gone"}"#);
+}
+
+#[cfg(feature = "websocket")]
+fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("POST {path} HTTP/1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn web_chat_refuses_lines_that_are_too_long_or_no_text() {
+    let server = Server::start("web_chat", &["--port", "0"], "listening on http://");
+    let longest = [["x"; 2000].concat(), ["é"; 1000].concat()];
+    let refused = [b"\xff".to_vec(), format!("a{}", longest[1]).into_bytes(), vec![b'y'; 2001]];
+    for (body, status) in refused.iter().zip(["400", "413", "413"]) {
+        let answer = server.ask(&post("/lines?room=r&name=n", body));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    for text in &longest {
+        let answer = server.ask(&post("/lines?room=r&name=n", text.as_bytes()));
+        assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    }
+    let lines = server.ask(&get("/lines?room=r&name=n&after=1", ""));
+    let [first, second] = &longest;
+    let expected =
+        format!(r#"[{{"id":2,"name":"n","text":"{first}"}},{{"id":3,"name":"n","text":"{second}"}}]"#);
+    assert!(lines.ends_with(&format!("\r\n\r\n{expected}")), "{lines}");
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn web_chat_has_a_limited_number_of_rooms_with_names_of_limited_length() {
+    let server = Server::start("web_chat", &["--port", "0"], "listening on http://");
+    let status = |request: &str| server.ask(request)["HTTP/1.1 ".len()..][..3].to_string();
+    let (longest, longer) = ("n".repeat(100), "n".repeat(101));
+    for path in ["/lines", "/socket", "/people"] {
+        assert_eq!(status(&get(&format!("{path}?room={longer}&name=n"), "")), "400");
+    }
+    assert_eq!(status(&get(&format!("/lines?room=r&name={longer}"), "")), "400");
+    let mut guests: Vec<_> =
+        (0..99).map(|n| web_socket(&server, &format!("/socket?room={n}&name=n"))).collect();
+    guests.push(web_socket(&server, &format!("/socket?room={longest}&name={longest}")));
+    assert_eq!(status(&get("/lines?room=another&name=n", "")), "503");
+    assert_eq!(status(&get("/socket?room=another&name=n", "")), "503");
+    assert!(server.ask(&post("/lines?room=another&name=n", b"hi")).starts_with("HTTP/1.1 503 "));
+    // Who looks at a room needs none, and those that there are can be entered.
+    assert!(server.ask(&get("/people?room=another", "")).ends_with("\r\n\r\n[]"));
+    assert_eq!(status(&get("/nothing?room=another&name=n", "")), "404");
+    assert_eq!(status(&get("/lines?room=0&name=m", "")), "200");
+    // A room that nobody is in any more makes place.
+    let mut last = guests.pop().unwrap();
+    last.write_all(&ws_support::frame(ws_support::FIN | ws_support::CLOSE, &[3, 232])).unwrap();
+    ws_support::frames(&mut last);
+    assert_eq!(status(&get("/lines?room=another&name=n", "")), "200");
 }
 
 /// A proxy in front of an upstream server.
