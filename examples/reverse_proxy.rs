@@ -148,10 +148,22 @@ fn end_to_end(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &Header
     })
 }
 
+/// The authority of a target in absolute form, `http://authority/path?query`, and what follows it.
+fn absolute(target: &str) -> Option<(&str, &str)> {
+    let (_, rest) = target.split_once("://").filter(|_| !target.starts_with('/'))?;
+    Some(rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
+}
+
 fn request_head(request: &mut Request<'_>, upstream: &str) -> Vec<u8> {
     let mut out = Vec::new();
+    let (authority, rest) = absolute(request.target()).unzip();
     let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
-    out.extend(format!("{} {}{query} HTTP/1.1\r\n", request.method(), request.path()).into_bytes());
+    let path = match rest {
+        // Asks after the server itself (RFC 9112, 3.2.4).
+        Some("") if *request.method() == Method::OPTIONS => "*",
+        _ => request.path(),
+    };
+    out.extend(format!("{} {path}{query} HTTP/1.1\r\n", request.method()).into_bytes());
     let mut field = |name: &str, value: &[u8]| {
         out.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
     };
@@ -161,7 +173,8 @@ fn request_head(request: &mut Request<'_>, upstream: &str) -> Vec<u8> {
             field(name.as_str(), value.as_bytes());
         }
     }
-    let host = request.header("host").unwrap_or(upstream);
+    // What the target says counts, whatever `Host` says (RFC 9112, 3.2.2).
+    let host = authority.or_else(|| request.header("host")).unwrap_or(upstream);
     field("host", host.as_bytes());
     if let Some(peer) = request.peer_addr() {
         let own = peer.ip().to_string();
@@ -264,27 +277,40 @@ impl Head {
 
     /// How much follows it.
     fn body(&self, method: &Method) -> io::Result<Left> {
-        if *method == Method::HEAD || matches!(self.status.as_u16(), 204 | 304) {
-            return Ok(Left::Known(0));
-        }
-        let mut codings = self.headers.get_all(header::TRANSFER_ENCODING).iter();
-        match (codings.next(), codings.next()) {
-            (None, _) => {}
-            (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-                return Ok(Left::Chunk(0));
-            }
-            _ => return Err(malformed("an unknown transfer coding")),
-        }
-        let mut lengths = self.headers.get_all(header::CONTENT_LENGTH).iter();
-        match (lengths.next(), lengths.next()) {
-            (None, _) => Ok(Left::UntilClose),
-            (Some(length), None) => {
+        // Lengths that contradict each other are refused even where nothing follows.
+        let left = self.framing()?;
+        let has_none = *method == Method::HEAD || matches!(self.status.as_u16(), 204 | 304);
+        Ok(if has_none { Left::Known(0) } else { left })
+    }
+
+    /// What its fields say about what follows. What can be read in two ways makes no sense (RFC 9112, 6).
+    fn framing(&self) -> io::Result<Left> {
+        match (self.only(header::TRANSFER_ENCODING)?, self.only(header::CONTENT_LENGTH)?) {
+            (None, None) => Ok(Left::UntilClose),
+            (Some(_), Some(_)) => Err(malformed("chunks with a Content-Length")),
+            (Some(_), None) if !self.is_http_11 => Err(malformed("a transfer coding in HTTP/1.0")),
+            (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(Left::Chunk(0)),
+            (Some(_), None) => Err(malformed("an unknown transfer coding")),
+            (None, Some(length)) => {
                 let length = length.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
                 let length = length.and_then(|text| text.parse().ok());
                 length.map(Left::Known).ok_or_else(|| malformed("a malformed Content-Length"))
             }
-            _ => Err(malformed("more than one Content-Length")),
         }
+    }
+
+    /// The value of a field that may be there once.
+    fn only(&self, name: HeaderName) -> io::Result<Option<&HeaderValue>> {
+        let mut values = self.headers.get_all(&name).iter();
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            _ => Err(malformed(&format!("more than one {name}"))),
+        }
+    }
+
+    /// Whether its status says that there is no content. That of a 304 is where the client has it.
+    fn is_bare(&self) -> bool {
+        matches!(self.status.as_u16(), 204 | 205 | 304)
     }
 
     fn keeps_alive(&self) -> bool {
@@ -391,6 +417,9 @@ impl Read for AnswerBody {
 }
 
 fn forward(upstream: &Rc<Upstream>, request: &mut Request<'_>) -> Result<Response, Error> {
+    if *request.method() == Method::CONNECT {
+        return Ok((StatusCode::NOT_IMPLEMENTED, "there are no tunnels here\n").into_response());
+    }
     let (connection, head) = match upstream.exchange(request) {
         Ok(answered) => answered,
         Err(Failure::Client(error)) => return Err(error.into()),
@@ -411,15 +440,22 @@ fn forward(upstream: &Rc<Upstream>, request: &mut Request<'_>) -> Result<Respons
         let mut body = AnswerBody { upstream, connection: Some(connection), left, keeps_alive };
         match left {
             Left::Known(0) => body.finish(),
+            // What a 205 has behind it all the same, be it the mark of its end, is left there, and the connection closed.
+            _ if head.is_bare() => drop(body),
             _ => response = response.body(Body::reader(body)),
         }
     }
     for (name, value) in end_to_end(&head.headers) {
         // A 304 may speak of the body that is not there.
-        let is_idle = *name == header::CONTENT_LENGTH && matches!(head.status.as_u16(), 204 | 304);
+        let is_idle = *name == header::CONTENT_LENGTH && head.is_bare();
         if !is_idle {
             response.headers_mut().append(name, value.clone());
         }
+    }
+    let is_head = *request.method() == Method::HEAD && !head.is_bare();
+    if is_head && !response.headers().contains_key(header::CONTENT_LENGTH) {
+        // No body would be one of length 0; how long that of a `GET` were is not known (RFC 9110, 8.6).
+        response = response.body(Body::reader(io::empty()));
     }
     Ok(response)
 }

@@ -333,6 +333,10 @@ fn reverse_proxy_passes_requests_on_and_streams_both_ways() {
     }
     let answer = proxy.ask("HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n").to_lowercase();
     assert!(answer.contains("\r\ncontent-length: 13\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    // Nobody knows how long this one would be.
+    let answer = proxy.ask("HEAD /hello HTTP/1.1\r\nConnection: close\r\n\r\n").to_lowercase();
+    assert!(answer.starts_with("http/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert!(!answer.contains("\r\ncontent-length:"), "{answer}");
     let answer = proxy.ask("GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n");
     assert!(answer.ends_with("\r\n\r\n5\r\nHello\r\n5\r\nWorld\r\n0\r\n\r\n"), "{answer}");
     let big = "wxyz".repeat(300_000);
@@ -423,12 +427,20 @@ fn reverse_proxy_says_502_and_504() {
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
         "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: br\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
     ] {
         let (address, _asked) = scripted(vec![nonsense]);
         let answer = ask(&reverse_proxy(&address, &[]));
         assert!(answer.starts_with("HTTP/1.1 502 "), "{nonsense}: {answer}");
     }
+    let (address, _asked) = scripted(vec!["HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]);
+    let answer = reverse_proxy(&address, &[]).ask("HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
     // A body that ends early is not passed on as a whole one.
     let (address, _asked) =
         scripted(vec!["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"]);
@@ -441,6 +453,58 @@ fn reverse_proxy_says_502_and_504() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = reverse_proxy(&silent.local_addr().unwrap().to_string(), &["--patience", "0.1"]);
     assert!(ask(&proxy).starts_with("HTTP/1.1 504 "));
+}
+
+#[test]
+fn reverse_proxy_passes_on_what_has_no_content_without_any() {
+    for (upstream, length) in [
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", None),
+        ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", None),
+        ("HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", Some("0")),
+        ("HTTP/1.1 205 Reset Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Some("0")),
+        ("HTTP/1.1 205 Reset Content\r\nContent-Length: 5\r\n\r\nhello", Some("0")),
+        ("HTTP/1.1 205 Reset Content\r\n\r\n", Some("0")),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let (address, _asked) = scripted(vec![upstream]);
+            let answer = reverse_proxy(&address, &[])
+                .ask(&format!("{method} / HTTP/1.1\r\nConnection: close\r\n\r\n"));
+            assert!(answer.starts_with(&upstream[.."HTTP/1.1 204 ".len()]), "{upstream}: {answer}");
+            assert!(answer.ends_with("\r\n\r\n"), "{upstream}: {answer}");
+            let answer = answer.to_lowercase();
+            let seen = answer.lines().find_map(|line| line.strip_prefix("content-length: "));
+            assert_eq!(seen, length, "{upstream}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn reverse_proxy_understands_every_form_of_a_target() {
+    let forms = [
+        ("GET http://a/ HTTP/1.1\r\nHost: b", "GET / HTTP/1.1", "a"),
+        ("GET http://a:81?c=d/e HTTP/1.1\r\nHost: b", "GET /?c=d/e HTTP/1.1", "a:81"),
+        ("GET HTTP://a HTTP/1.1", "GET / HTTP/1.1", "a"),
+        ("GET /go?to=http://a/ HTTP/1.1\r\nHost: b", "GET /go?to=http://a/ HTTP/1.1", "b"),
+        ("OPTIONS http://a HTTP/1.1\r\nHost: b", "OPTIONS * HTTP/1.1", "a"),
+        ("OPTIONS http://a?c HTTP/1.1\r\nHost: b", "OPTIONS /?c HTTP/1.1", "a"),
+        ("OPTIONS http://a/ HTTP/1.1\r\nHost: b", "OPTIONS / HTTP/1.1", "a"),
+        ("OPTIONS * HTTP/1.1\r\nHost: b", "OPTIONS * HTTP/1.1", "b"),
+    ];
+    let ok = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+    let (address, asked) = scripted(vec![ok; forms.len() + 1]);
+    let proxy = reverse_proxy(&address, &[]);
+    for (head, line, host) in forms {
+        let answer = proxy.ask(&format!("{head}\r\nConnection: close\r\n\r\n"));
+        assert!(answer.ends_with("\r\n\r\nok"), "{head}: {answer}");
+        let request = asked.recv().unwrap();
+        assert!(request.starts_with(&format!("{line}\r\n")), "{head}: {request}");
+        let hosts: Vec<_> = request.lines().filter_map(|line| line.strip_prefix("host: ")).collect();
+        assert_eq!(hosts, [host], "{head}: {request}");
+    }
+    // It makes no tunnels, and does not let the upstream server believe that it does.
+    let answer = proxy.ask("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+    assert!(asked.try_recv().is_err());
 }
 
 #[cfg(feature = "websocket")]
