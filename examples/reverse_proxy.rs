@@ -2,9 +2,16 @@
 //!
 //! `cargo run --release --example reverse_proxy -- --port 8081 --upstream 127.0.0.1:8080`
 //!
-//! Bodies are streamed in both directions, connections to the upstream server are used again, headers that concern one connection
-//! only stay on it, and `X-Forwarded-For` says whom the request is from. Where the upstream server cannot be reached or makes no sense the
-//! answer is 502, where it is late 504. Upgrades (WebSockets) become tunnels.
+//! Bodies are streamed, connections to the upstream server are used again, headers that concern one connection only stay on it, and
+//! `X-Forwarded-For` says whom the request is from. Where the upstream server cannot be reached or makes no sense the answer is 502, where
+//! it is late 504. Upgrades (WebSockets) become tunnels; a `CONNECT` is answered with 501.
+//!
+//! First the request streams, then the answer: a response leaves when its handler has returned, and the body of the request is the
+//! handler's only until then. A refusal (any status but 2xx) that comes while the client still sends is passed on at once, and the rest of the
+//! upload is not. Another early answer waits for the end of the upload, and nothing of it but the head is read until then. So a client that
+//! sends no more before it has seen the beginning of the answer gets a 408 when it has been silent for `Limits::body_timeout` (30 s), and an
+//! upstream server that takes no more before its answer is read costs the client a 504 after `--patience`. Only an upgraded connection has both
+//! directions at once.
 
 use greenloop::http::{
     Body, Error, HeaderMap, HeaderName, HeaderValue, IntoResponse, Method, Request, Response,

@@ -321,7 +321,7 @@ fn reverse_proxy(upstream: &str, more: &[&str]) -> Server {
 }
 
 #[test]
-fn reverse_proxy_passes_requests_on_and_streams_both_ways() {
+fn reverse_proxy_passes_requests_on_and_streams_bodies() {
     let upstream = http_server();
     let proxy = reverse_proxy(&upstream.address, &[]);
     for _ in 0..3 {
@@ -414,6 +414,39 @@ fn reverse_proxy_passes_an_answer_on_that_comes_before_the_end_of_the_upload() {
         }
         assert!(answer.starts_with(b"HTTP/1.1 413 "), "{head}: {}", String::from_utf8_lossy(&answer));
     }
+}
+
+#[test]
+fn reverse_proxy_lets_an_early_answer_wait_for_the_end_of_the_upload_within_its_patience() {
+    // Answers at once, and reads nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (sender, answered) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            socket.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").unwrap();
+            sender.send(socket).unwrap();
+        }
+    });
+    let proxy = reverse_proxy(&address, &["--patience", "0.1"]);
+    let begin = |length: usize| {
+        let mut client = proxy.connect();
+        let head = format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\nConnection: close\r\n\r\nfirst");
+        client.write_all(head.as_bytes()).unwrap();
+        (client, answered.recv().unwrap())
+    };
+    let (mut client, _upstream) = begin(11);
+    client.write_all(b"second").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok"), "{answer}");
+    // More than the buffers on the way to the upstream server hold.
+    let (mut client, _upstream) = begin(15 << 20);
+    let mut sender = client.try_clone().unwrap();
+    std::thread::spawn(move || while sender.write_all(&[0; 1 << 16]).is_ok() {});
+    let mut line = [0; 13];
+    client.read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"HTTP/1.1 504 ");
 }
 
 #[test]
