@@ -79,6 +79,7 @@ fn park_at(reason: Reason, deadline: Deadline, site: &'static Location<'static>)
     if std::thread::panicking() {
         return Woken::Refused;
     }
+    // As `check_entry` does, but not while the cell is looked into: to deliver may switch.
     if hub.with_running(|task| task.is_interrupted()) {
         deliver(&hub.running());
     }

@@ -1,12 +1,12 @@
 //! Waiting for a descriptor without frames: see `greenlet/rounds.rs`.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use super::Watched;
-use crate::hub::{Hub, Object, Reason};
-use crate::reactor::{Direction, Source, Waiter};
+use crate::hub::{Hub, Reason};
+use crate::reactor::{Direction, Source};
 
 /// As long as it lives, an event wakes the greenlet that has made it.
 pub(crate) struct Resting {
@@ -19,19 +19,8 @@ impl<T: AsFd> Watched<T> {
     /// # Errors
     /// That another greenlet is already waiting for the same.
     pub(crate) fn rest_until_readable(&self) -> io::Result<(Resting, Reason)> {
-        let hub = Hub::current();
-        let descriptor = self.get().as_fd();
-        let source = self.source();
-        if !source.begin(Direction::Read, Waiter::Task(hub.running())) {
-            let other = source.holder(Direction::Read);
-            return Err(io::Error::other(format!("this descriptor is already being read by {other}")));
-        }
-        if let Err(error) = hub.reactor.begin_waiting(descriptor, source) {
-            source.end(Direction::Read);
-            return Err(error);
-        }
-        let reason = Reason::of("descriptor (readable)", Object::Descriptor(descriptor.as_raw_fd()));
-        Ok((Resting { source: source.clone() }, reason))
+        self.enlist(Direction::Read)?;
+        Ok((Resting { source: self.source().clone() }, self.reason(Direction::Read)))
     }
 }
 

@@ -399,7 +399,7 @@ impl<T: AsFd> Watched<T> {
         }
     }
 
-    fn reason(&self, direction: Direction) -> Reason {
+    pub(super) fn reason(&self, direction: Direction) -> Reason {
         let what = match direction {
             Direction::Read => "descriptor (readable)",
             Direction::Write => "descriptor (writable)",
@@ -410,6 +410,13 @@ impl<T: AsFd> Watched<T> {
     /// Makes the running task the one that is woken by an event, until what it gives is dropped.
     #[inline(always)]
     fn begin_waiting(&self, direction: Direction) -> io::Result<Waiting<'_>> {
+        let hub = self.enlist(direction)?;
+        Ok(Waiting { source: &self.source, direction, hub })
+    }
+
+    /// The same, for whoever undoes it.
+    #[inline(always)]
+    pub(super) fn enlist(&self, direction: Direction) -> io::Result<&'static Hub> {
         let hub = Hub::current();
         if !self.source.begin(direction, Waiter::Task(hub.running())) {
             return Err(self.is_taken(direction));
@@ -418,7 +425,7 @@ impl<T: AsFd> Watched<T> {
             self.source.end(direction);
             return Err(error);
         }
-        Ok(Waiting { source: &self.source, direction, hub })
+        Ok(hub)
     }
 
     #[cold]
