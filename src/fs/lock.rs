@@ -6,7 +6,7 @@ use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
 use super::file::File;
-use crate::net::patience;
+use crate::io::patience;
 
 /// Why [`File::try_lock`] has not locked: `std::fs::TryLockError`.
 ///

@@ -6,6 +6,7 @@
 //! process.
 
 mod context;
+pub(crate) mod patience;
 mod pipe;
 mod poll;
 mod readiness;

@@ -6,7 +6,6 @@ mod connect;
 mod examples;
 mod listener;
 mod methods;
-pub(crate) mod patience;
 mod shared;
 mod stream;
 mod udp;

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::methods::{limit_methods, socket_methods};
-use super::patience;
 use super::shared::Shared;
+use crate::io::patience;
 use crate::io::with_context;
 use crate::sys::unix_socket;
 

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::methods::{limit_methods, socket_methods, stream_methods};
-use super::patience;
 use super::shared::{Shared, not_zero};
+use crate::io::patience;
 use crate::io::{Watched, wait_for_any, with_context};
 use crate::park::Deadline;
 use crate::reactor::Direction;
