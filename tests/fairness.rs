@@ -8,8 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use greenloop::event::Event;
+use greenloop::net::UnixStream;
 use greenloop::server::StreamServer;
-use greenloop::sync;
+use greenloop::{join_all, sleep, spawn, sync, yield_now};
 
 const CLIENTS: usize = 50;
 /// So many reads of all clients together.
@@ -118,4 +119,36 @@ fn a_client_that_has_just_come_does_not_wait_until_another_has_no_more_data() {
 #[test]
 fn fifty_clients_are_served_alike_by_a_server_that_is_slowed_down() {
     assert_alike(&served(|| thread::sleep(Duration::from_micros(20))));
+}
+
+#[test]
+fn who_is_due_by_the_clock_does_not_stand_behind_all_who_can_read() {
+    const READERS: usize = 400;
+    let (here, there): (Vec<_>, Vec<_>) = (0..READERS).map(|_| UnixStream::pair().unwrap()).unzip();
+    let have_read = Rc::new(Cell::new(0));
+    let readers: Vec<_> = here
+        .into_iter()
+        .map(|mut socket| {
+            let have_read = have_read.clone();
+            spawn(move || {
+                socket.read_exact(&mut [0; 1]).unwrap();
+                have_read.set(have_read.get() + 1);
+            })
+        })
+        .collect();
+    let sleeper = spawn({
+        let have_read = have_read.clone();
+        move || {
+            sleep(Duration::from_millis(1));
+            have_read.get()
+        }
+    });
+    yield_now();
+    // All can read, and the sleeper is due, when the hub looks next.
+    there.iter().for_each(|mut socket| socket.write_all(b"x").unwrap());
+    thread::sleep(Duration::from_millis(2));
+    let before = sleeper.join().unwrap();
+    assert!(before <= READERS / 4, "{before} of {READERS} had their turn before");
+    join_all(readers);
+    assert_eq!(have_read.get(), READERS);
 }

@@ -19,10 +19,12 @@ use super::{Alarm, Effect, Hub, IO_BUDGET, State, Task, Wake};
 use crate::coro::{Coroutine, Label, Step};
 use crate::report;
 use crate::stack::DEFAULT_STACK_SIZE;
+use crate::sys::driver::EVENTS;
 use crate::sys::memory;
 
-/// Resumptions between two looks at descriptors and timers.
-pub(super) const BATCH: u32 = 64;
+/// Resumptions between two looks at descriptors and timers: as many as a look brings, so that however many clients come at once, whoever is
+/// due by the clock stands behind no more than a batch of them.
+pub(super) const BATCH: u32 = EVENTS as u32;
 /// Every so many resumptions the clock is read, to cut a batch of long turns short.
 const CLOCK_EVERY: u32 = 16;
 /// A turn that has used up its operations on descriptors counts for so many.

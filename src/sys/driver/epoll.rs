@@ -19,10 +19,8 @@ use std::time::Duration;
 use polling::Poller;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 
-use super::{Interest, Ready};
+use super::{EVENTS, Interest, Ready};
 
-/// Events taken from the kernel at once. More would only make the first of them wait longer.
-const CAPACITY: usize = 512;
 /// The token of the eventfd.
 const WAKE: u64 = u64::MAX;
 
@@ -44,7 +42,7 @@ impl Driver {
             epoll::EventData::new_u64(WAKE),
             epoll::EventFlags::IN | epoll::EventFlags::ET,
         )?;
-        let events = RefCell::new(Vec::with_capacity(CAPACITY));
+        let events = RefCell::new(Vec::with_capacity(EVENTS));
         Ok((Driver { poller, events }, Waker { eventfd: Arc::new(wake) }))
     }
 
@@ -110,7 +108,7 @@ fn wait(
     events: &mut Vec<libc::epoll_event>,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    let room = events.capacity().min(CAPACITY);
+    let room = events.capacity().min(EVENTS);
     let precise = timeout.is_some_and(|timeout| !timeout.is_zero());
     if precise && !WITHOUT_PWAIT2.load(Ordering::Relaxed) {
         let limit = timeout.unwrap_or_default();

@@ -20,6 +20,10 @@ mod portable;
 #[cfg(not(all(target_os = "linux", not(greenloop_portable_driver))))]
 pub(crate) use portable::{Driver, Waker};
 
+/// Events taken from the system at once. What is left comes with the next look, and has been waiting in the kernel rather than in front of
+/// those who are due by the clock.
+pub(crate) const EVENTS: usize = 64;
+
 /// What became ready.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ready {

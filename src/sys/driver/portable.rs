@@ -11,10 +11,7 @@ use std::time::Duration;
 
 use polling::{Event, Events, Poller};
 
-use super::{Interest, Ready};
-
-/// Events taken from the system at once.
-const CAPACITY: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+use super::{EVENTS, Interest, Ready};
 
 pub(crate) struct Driver {
     poller: Arc<Poller>,
@@ -27,7 +24,8 @@ impl Driver {
 
     pub(crate) fn new() -> io::Result<(Driver, Waker)> {
         let poller = Arc::new(Poller::new()?);
-        let events = RefCell::new(Events::with_capacity(CAPACITY));
+        let events =
+            RefCell::new(Events::with_capacity(NonZeroUsize::new(EVENTS).unwrap_or(NonZeroUsize::MIN)));
         Ok((Driver { poller: poller.clone(), events }, Waker { poller }))
     }
 
