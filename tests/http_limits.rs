@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use greenloop::event::Event;
 use greenloop::http::{self, Limits, Request, RunningServer, Server};
 use greenloop::net::TcpStream;
+use greenloop::testing::{elapsed, virtual_time};
 use greenloop::{sleep, spawn};
 use net_support::{Flag, LONG, PROMPT, ms, spawn_parked};
 
@@ -337,4 +338,22 @@ fn more_names_than_a_map_takes_are_no_panic() {
     let answer = rest(&mut client);
     assert!(answer.ends_with("\r\n\r\n24576 Some(\"39999\")"), "{answer}");
     server.stop(LONG);
+}
+
+// A connection keeps its stack for a moment for the first request, and goes on waiting without one.
+#[test]
+fn a_client_that_says_nothing_at_first_is_served_later_and_sent_away_when_its_time_is_over() {
+    virtual_time(|| {
+        let limits = Limits::new().head_timeout(Some(Duration::from_secs(5)));
+        let (server, address) = start(bind().limits(limits), |_: &mut Request<'_>| "late");
+        let mut slow = TcpStream::connect(address).unwrap();
+        let mut silent = TcpStream::connect(address).unwrap();
+        sleep(Duration::from_secs(4));
+        slow.write_all(GET).unwrap();
+        assert!(rest(&mut slow).ends_with("\r\n\r\nlate"));
+        assert!(elapsed() < ms(4_500), "served after {:?}", elapsed());
+        assert_eq!(rest(&mut silent), "");
+        assert!((ms(5_000)..ms(5_500)).contains(&elapsed()), "sent away after {:?}", elapsed());
+        server.stop(Duration::ZERO);
+    });
 }
