@@ -34,6 +34,9 @@ const LONG_TURN: u32 = 8;
 const FETCHED_TASKS: usize = 8;
 /// A batch that has taken so long is cut short. The figure is gevent's: Python's switch interval.
 const BATCH_NANOS: u64 = 5_000_000;
+/// So late a timer ends a batch. Not at once: of many sleepers that come due one after the other, those of a millisecond go on together, and
+/// whoever they wake beyond a socket is not woken for each. It is the grain of the clocks of gevent's loop and of most others.
+const LATE_NANOS: u64 = 1_000_000;
 
 /// The memory of free stacks is given back at most so often, a bounded number at a time.
 const TRIM_EVERY_NANOS: u64 = 10_000_000;
@@ -148,18 +151,21 @@ impl Hub {
         self.until_poll.set(self.until_poll.get().saturating_sub(LONG_TURN - 1));
     }
 
-    /// Ends a batch that has taken long, or during which a timer has come due: that is known without a system call.
+    /// Ends a batch that has taken long, or behind which a timer is late: that is known without a system call.
     ///
     /// Those who were ready when it began have their turn first, however long that takes: whoever has come meanwhile would stand behind
     /// them, so that to look earlier is of no use to anybody.
     fn cut_long_batch(&self) {
         if self.until_poll.get().is_multiple_of(CLOCK_EVERY) {
             let now = self.now();
-            let is_due = || self.timers.borrow_mut().next_deadline().is_some_and(|deadline| deadline <= now);
+            let is_late = || {
+                let next = self.timers.borrow_mut().next_deadline();
+                next.is_some_and(|deadline| deadline.saturating_add(LATE_NANOS) <= now)
+            };
             let is_long = || {
                 now - self.batch_start.get() > BATCH_NANOS && self.until_poll.get() <= self.until_cut.get()
             };
-            if is_long() || is_due() {
+            if is_long() || is_late() {
                 self.until_poll.set(0);
             }
         }
