@@ -349,6 +349,11 @@ impl Connection<'_> {
             response.check_against(&request);
         }
         let body = request.body();
+        let is_here = body.come_back();
+        if !is_here && response.take_over.is_some() {
+            let text = "a handler that holds the body of the request cannot give the connection away";
+            *response = Response::failed(text);
+        }
         if let Some(reason) = &response.failure {
             is_sound = false;
             *response = after_failure(reason, body.failure(), head, config);
@@ -357,6 +362,7 @@ impl Connection<'_> {
             return Ok(After::Close);
         }
         let keep_alive = is_sound
+            && is_here
             && framing.keep_alive
             && !body.io().transport().is_stopping()
             && limits.max_requests.is_none_or(|most| self.served < most)
@@ -374,6 +380,12 @@ impl Connection<'_> {
         if keeps && body.skip(limits.max_discard)? {
             return Ok(After::Next);
         }
+        if !body.come_back() {
+            body.await_return(limits.linger_timeout)?;
+            if !body.come_back() {
+                return Ok(After::Close);
+            }
+        }
         let is_drained = body.is_finished() && body.io().input().is_empty();
         Ok(if is_drained { After::Close } else { After::Linger })
     }
@@ -383,7 +395,7 @@ impl Connection<'_> {
     fn refuse(&mut self, fault: HttpError, is_head: bool) -> io::Result<After> {
         let reply = Reply { is_head, is_http_11: true, keep_alive: false };
         Delivering { io: &mut *self.io, head: self.head, config: self.config, reply }
-            .send(&mut describe(fault))?;
+            .send(&mut Response::refusal(fault))?;
         Ok(After::Linger)
     }
 }
@@ -415,7 +427,7 @@ fn after_panic(payload: Payload, head: &Head, config: &Config) -> Response {
 #[cold]
 fn after_failure(reason: &str, fault: Option<HttpError>, head: &Head, config: &Config) -> Response {
     match fault {
-        Some(fault) => describe(fault),
+        Some(fault) => Response::refusal(fault),
         None => {
             config.report(head, reason);
             unreported_failure()
@@ -451,7 +463,7 @@ fn give_away(
         (_, None) => Err(unreported_failure()),
         (Ok(stream), Some(take_over)) => match body.finish(config.limits.max_discard)? {
             Ok(()) => Ok(Taken { stream, take_over }),
-            Err(fault) => Err(describe(fault)),
+            Err(fault) => Err(Response::refusal(fault)),
         },
     };
     let io = body.io();
@@ -467,12 +479,6 @@ fn give_away(
             Ok(After::Linger)
         }
     }
-}
-
-/// The answer to a fault.
-fn describe(fault: HttpError) -> Response {
-    let response = Response::new(fault.status()).body(format!("{}\n", fault.text()));
-    if fault == HttpError::Busy { response.header("Retry-After", "1") } else { response }
 }
 
 /// The answer to a failure that has been reported.

@@ -54,8 +54,13 @@ impl Delivering<'_> {
 
     #[cold]
     fn send_failure(&mut self) -> io::Result<Sent> {
+        self.send_instead(Response::failed(""))
+    }
+
+    /// Sends an answer of the server's own, the last of its connection.
+    #[cold]
+    fn send_instead(&mut self, mut response: Response) -> io::Result<Sent> {
         self.reply.keep_alive = false;
-        let mut response = Response::failed("");
         let length = response.body.fixed().map_or(0, |bytes| bytes.len() as u64);
         self.send_as(&mut response, Delivery::Length(length))
     }
@@ -126,6 +131,10 @@ impl Delivering<'_> {
         match ended {
             Ended::Stop(Stop::Peer(error)) => return Err(error),
             Ended::Stop(Stop::Source(text)) => self.config.report(self.head, &text),
+            Ended::Stop(Stop::Fault(fault)) if !has_begun => {
+                return self.send_instead(Response::refusal(fault));
+            }
+            Ended::Stop(Stop::Fault(_)) => {}
             Ended::Stop(Stop::TooLong) => {
                 self.config.report(self.head, "the body of the response is longer than its Content-Length")
             }

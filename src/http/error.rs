@@ -103,6 +103,11 @@ impl HttpError {
         };
         io::Error::new(kind, self)
     }
+
+    /// The fault that has made a read of a body fail, if it was one.
+    pub(crate) fn inside(error: &io::Error) -> Option<HttpError> {
+        error.get_ref()?.downcast_ref().copied()
+    }
 }
 
 impl fmt::Display for HttpError {
@@ -162,6 +167,11 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Error {
 }
 
 impl Error {
+    /// See [`HttpError::inside`].
+    pub(crate) fn fault(&self) -> Option<HttpError> {
+        HttpError::inside(self.0.downcast_ref()?)
+    }
+
     /// Does it only say that the peer is gone, or has not kept to the protocol?
     pub(crate) fn is_peer_gone(&self) -> bool {
         let io = self.0.downcast_ref::<io::Error>();

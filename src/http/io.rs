@@ -138,6 +138,15 @@ impl<T: Transport + ?Sized> Io<T> {
         bytes
     }
 
+    /// Has `bytes` read before what the transport gives, whose time limits others may have set meanwhile. The input buffer must be empty.
+    pub(crate) fn put_back(&mut self, bytes: Vec<u8>) {
+        debug_assert!(self.input().is_empty());
+        if !bytes.is_empty() {
+            self.buffers.input = Input { start: 0, end: bytes.len(), data: bytes };
+        }
+        self.read_timeout = None;
+    }
+
     /// Where output is gathered.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
         &mut self.buffers.out

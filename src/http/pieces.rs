@@ -3,7 +3,7 @@
 //! The pieces go to a sink and not to the caller, because what they borrow from differs from source to source; so an imperative
 //! writer is a source as well, one that makes all its pieces in a single call.
 
-use super::error::Result;
+use super::error::{HttpError, Result};
 use crate::queue::Queue;
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -43,13 +43,18 @@ pub(crate) enum Stop {
     Peer(io::Error),
     /// The source failed.
     Source(String),
+    /// The source has read the body of the request, and that was at fault.
+    Fault(HttpError),
     /// The source made more than the declared length.
     TooLong,
 }
 
 impl Stop {
     fn source(error: &io::Error) -> Stop {
-        Stop::Source(format!("the body of the response cannot be read: {error}"))
+        match HttpError::inside(error) {
+            Some(fault) => Stop::Fault(fault),
+            None => Stop::Source(format!("the body of the response cannot be read: {error}")),
+        }
     }
 }
 
@@ -167,6 +172,7 @@ fn describe(stop: &Stop) -> io::Error {
     match stop {
         Stop::Peer(error) => io::Error::new(error.kind(), format!("cannot send the response: {error}")),
         Stop::Source(text) => io::Error::other(text.clone()),
+        Stop::Fault(fault) => fault.into_io(),
         Stop::TooLong => io::Error::new(
             io::ErrorKind::InvalidInput,
             "the body of the response is longer than its Content-Length",
@@ -211,7 +217,10 @@ impl<F: FnOnce(&mut BodyWriter<'_>) -> Result<()>> Pieces for Writer<F> {
         match (writer.stopped, written) {
             (Some(stop), _) => Err(stop),
             (None, Ok(())) => Ok(false),
-            (None, Err(error)) => Err(Stop::Source(format!("the body of the response failed: {error}"))),
+            (None, Err(error)) => Err(match error.fault() {
+                Some(fault) => Stop::Fault(fault),
+                None => Stop::Source(format!("the body of the response failed: {error}")),
+            }),
         }
     }
 }

@@ -6,10 +6,13 @@ use super::error::{HttpError, is_timeout};
 use super::framing::{BodyLength, Framing};
 use super::io::Io;
 use super::limits::Limits;
+use super::owned_body::{Away, Home, OwnedBody, reading_side};
 use super::transport::Transport;
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::io::{self, BufRead, Read};
+use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A read of at least this size goes past the input buffer.
@@ -47,7 +50,7 @@ const BUFFER: usize = 16 * 1024;
 /// assert!(answer.ends_with(b"\r\n\r\n2"));
 /// ```
 pub struct RequestBody<'a> {
-    io: &'a mut Io<dyn Transport>,
+    io: Side<'a>,
     left: Left,
     must_continue: bool,
     timeout: Option<Duration>,
@@ -55,6 +58,45 @@ pub struct RequestBody<'a> {
     /// The most that a form may have.
     max_pairs: usize,
     failure: Option<HttpError>,
+    /// Set while it is elsewhere, taken by the handler.
+    away: Option<Box<Away>>,
+}
+
+/// The connection, or of a body that was taken another handle of it.
+enum Side<'a> {
+    Lent(&'a mut Io<dyn Transport>),
+    Own(Box<Io<dyn Transport>>),
+}
+
+impl Deref for Side<'_> {
+    type Target = Io<dyn Transport>;
+
+    #[inline]
+    fn deref(&self) -> &Io<dyn Transport> {
+        match self {
+            Side::Lent(io) => io,
+            Side::Own(io) => io,
+        }
+    }
+}
+
+impl DerefMut for Side<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Io<dyn Transport> {
+        match self {
+            Side::Lent(io) => io,
+            Side::Own(io) => io,
+        }
+    }
+}
+
+/// How far a body has been read.
+pub(super) struct Rest {
+    left: Left,
+    pace: Option<Pace>,
+    failure: Option<HttpError>,
+    /// What was read of the connection and is not used.
+    input: Vec<u8>,
 }
 
 /// What is still to be read.
@@ -71,7 +113,7 @@ impl<'a> RequestBody<'a> {
             BodyLength::Chunked => Left::Chunked(Chunked::new(limits.max_body, limits.max_trailers)),
         };
         RequestBody {
-            io,
+            io: Side::Lent(io),
             left,
             must_continue: framing.expects_continue,
             timeout: limits.body_timeout,
@@ -81,7 +123,70 @@ impl<'a> RequestBody<'a> {
             },
             max_pairs: limits.max_form_pairs,
             failure: None,
+            away: None,
         }
+    }
+
+    /// Goes elsewhere: what is left here has none, until it [comes back](Self::come_back).
+    pub(super) fn go_away(&mut self) -> io::Result<OwnedBody> {
+        self.begin()?;
+        let stream = self.io.transport().share()?;
+        // From now on only answers leave from here; the others would wait for a read.
+        self.io.flush()?;
+        let mut io = reading_side(stream.clone());
+        io.put_back(self.io.take_input());
+        let body = RequestBody {
+            io: Side::Own(io),
+            left: std::mem::replace(&mut self.left, Left::Known(0)),
+            must_continue: false,
+            timeout: self.timeout,
+            pace: self.pace.take(),
+            max_pairs: self.max_pairs,
+            failure: None,
+            away: None,
+        };
+        let home = Rc::<Home>::default();
+        self.away = Some(Box::new(Away { home: home.clone(), stream }));
+        Ok(OwnedBody::new(body, home))
+    }
+
+    /// What is to go home.
+    pub(super) fn rest(&mut self) -> Rest {
+        Rest {
+            left: std::mem::replace(&mut self.left, Left::Known(0)),
+            pace: self.pace.take(),
+            failure: self.failure,
+            input: self.io.take_input(),
+        }
+    }
+
+    /// Takes it in again if it was elsewhere. False if it still is.
+    #[inline]
+    pub(super) fn come_back(&mut self) -> bool {
+        self.away.is_none() || self.has_come_back()
+    }
+
+    #[cold]
+    fn has_come_back(&mut self) -> bool {
+        let Some(Rest { left, pace, failure, input }) = self.away.as_ref().and_then(|away| away.come_back())
+        else {
+            return false;
+        };
+        (self.left, self.pace, self.failure) = (left, pace, failure);
+        self.io.put_back(input);
+        self.away = None;
+        true
+    }
+
+    /// Waits so long for it to come back, when all has been said to the client.
+    #[cold]
+    pub(super) fn await_return(&mut self, time: Duration) -> io::Result<()> {
+        self.io.flush()?;
+        self.io.transport().shutdown_write()?;
+        if let Some(away) = &self.away {
+            away.wait(time);
+        }
+        Ok(())
     }
 
     pub(crate) fn max_pairs(&self) -> usize {
@@ -90,7 +195,7 @@ impl<'a> RequestBody<'a> {
 
     /// The connection, to answer on it.
     pub(crate) fn io(&mut self) -> &mut Io<dyn Transport> {
-        self.io
+        &mut self.io
     }
 
     /// How many bytes are still to be read, where the client has said so: not for a chunked body.
@@ -171,6 +276,7 @@ impl<'a> RequestBody<'a> {
     /// Whether the whole body, trailers included, was taken from the connection.
     pub(crate) fn is_finished(&self) -> bool {
         self.failure.is_none()
+            && self.away.is_none()
             && match &self.left {
                 Left::Known(left) => *left == 0,
                 Left::Chunked(chunked) => chunked.is_done(),
@@ -182,7 +288,10 @@ impl<'a> RequestBody<'a> {
     /// and a guess would let the one be taken for the other.
     pub(crate) fn may_be_skipped(&self, limit: u64) -> bool {
         let waits = self.must_continue && self.len_hint() != Some(0);
-        self.failure.is_none() && !waits && self.len_hint().is_none_or(|left| left <= limit)
+        self.failure.is_none()
+            && self.away.is_none()
+            && !waits
+            && self.len_hint().is_none_or(|left| left <= limit)
     }
 
     /// Reads and throws away the rest of the body and its trailers. Says whether it came to its end.
@@ -282,6 +391,9 @@ impl<'a> RequestBody<'a> {
         if let Some(failure) = self.failure {
             return Err(failure.into_io());
         }
+        if self.away.is_some() {
+            return Err(io::Error::other("the body of this request was taken out of it by `take_body`"));
+        }
         if self.must_continue && self.len_hint() != Some(0) {
             self.must_continue = false;
             self.io.out().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -300,7 +412,11 @@ impl<'a> RequestBody<'a> {
             (Err(error), _) => {
                 // Whatever the transport says, the rest of the body will not come.
                 self.failure = Some(HttpError::BodyTruncated);
-                Err(error)
+                Err(match self.io {
+                    Side::Lent(_) => error,
+                    // Whoever has this one may make anything of it; that the fault is the peer's has to be seen in the error.
+                    Side::Own(_) => io::Error::new(error.kind(), HttpError::BodyTruncated),
+                })
             }
             (count, _) => count,
         }
@@ -317,13 +433,13 @@ impl<'a> RequestBody<'a> {
     ) -> io::Result<usize> {
         loop {
             let Some(pace) = &mut self.pace else {
-                let result = read(self.io, self.timeout);
+                let result = read(&mut self.io, self.timeout);
                 return self.check(result);
             };
             let left = pace.left();
             let own = self.timeout.filter(|&timeout| timeout <= left);
             let clock = Stopwatch::start();
-            let result = read(self.io, own.or(Some(left)));
+            let result = read(&mut self.io, own.or(Some(left)));
             let ends_window = own.is_none() && matches!(&result, Err(error) if is_timeout(error));
             let waited = if ends_window { left } else { clock.elapsed() };
             let keeps_pace = pace.note(waited, result.as_ref().map_or(0, |&count| count as u64));

@@ -1,6 +1,6 @@
 //! A response as a handler makes it, and what else a handler may return in its place.
 
-use super::error::Error;
+use super::error::{Error, HttpError};
 use super::request::Request;
 use super::response_body::Body;
 use super::upgrade::TakeOver;
@@ -54,6 +54,12 @@ impl Response {
     pub(crate) fn failed(report: impl Into<Box<str>>) -> Response {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Response { failure: Some(report.into()), ..Response::new(status).body("500 Internal Server Error\n") }
+    }
+
+    /// The answer to a fault of the peer.
+    pub(crate) fn refusal(fault: HttpError) -> Response {
+        let response = Response::new(fault.status()).body(format!("{}\n", fault.text()));
+        if fault == HttpError::Busy { response.header("Retry-After", "1") } else { response }
     }
 
     /// Adds a header; one of the same name that is there already is replaced, save for `Set-Cookie`.
