@@ -6,20 +6,16 @@
 //! `X-Forwarded-For` says whom the request is from. Where the upstream server cannot be reached or makes no sense the answer is 502, where
 //! it is late 504. Upgrades (WebSockets) become tunnels; a `CONNECT` is answered with 501.
 //!
-//! First the request streams, then the answer: a response leaves when its handler has returned, and the body of the request is the
-//! handler's only until then. A refusal (any status but 2xx) that comes while the client still sends is passed on at once, and the rest of the
-//! upload is not. Another early answer waits for the end of the upload, and nothing of it but the head is read until then. So a client that
-//! sends no more before it has seen the beginning of the answer gets a 408 when it has been silent for `Limits::body_timeout` (30 s), and an
-//! upstream server that takes no more before its answer is read costs the client a 504 after `--patience`. Only an upgraded connection has both
-//! directions at once.
+//! Both bodies stream at the same time: an answer that begins while the client still sends is passed on at once, and the upload goes on until the
+//! answer has ended. After a refusal (any status but 2xx) the rest of the upload is not sent. The connection of such a client is closed then.
 
 use greenloop::http::{
-    Body, Error, HeaderMap, HeaderName, HeaderValue, IntoResponse, Method, Request, Response,
+    Body, Error, HeaderMap, HeaderName, HeaderValue, IntoResponse, Method, OwnedBody, Request, Response,
 };
 use greenloop::http::{Server, StatusCode, Upgraded, Version, header};
 use greenloop::io::select;
 use greenloop::net::TcpStream;
-use greenloop::{scope, spawn, wait_any};
+use greenloop::{Greenlet, spawn, wait_any};
 use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -87,54 +83,90 @@ impl Upstream {
         }
     }
 
-    /// Sends the request and receives the head of the answer.
-    fn exchange(&self, request: &mut Request<'_>) -> Result<(Connection, Head), Failure> {
+    /// Sends the request and receives the head of the answer. Of a body something may still be on its way then.
+    fn exchange(&self, request: &mut Request<'_>) -> Result<(Connection, Head, Option<Upload>), Failure> {
         let head = request_head(request, &self.address);
-        let has_body = request.body().len_hint() != Some(0);
-        let may_repeat = request.method().is_idempotent() && !has_body;
+        if request.body().len_hint() != Some(0) {
+            let (mut connection, _) = self.connection().map_err(Failure::Upstream)?;
+            // It may have an answer although it does not take the request.
+            let sent = connection.get_ref().write_all(&head).is_ok();
+            let mut upload = sent.then(|| Upload::begin(request, connection.get_ref())).transpose()?;
+            let answer = match &mut upload {
+                Some(upload) => upload.listen(&mut connection)?,
+                None => Head::read(&mut connection).map_err(Failure::Upstream)?,
+            };
+            return Ok((connection, answer, upload.filter(|upload| upload.0.is_some())));
+        }
         loop {
             let (mut connection, was_used) = self.connection().map_err(Failure::Upstream)?;
-            let sent = connection.get_ref().write_all(&head);
-            let answer = match sent.is_ok() && has_body {
-                true => converse(request, &mut connection),
-                false => Head::read(&mut connection).map_err(Failure::Upstream),
-            };
+            let answer = connection.get_ref().write_all(&head).and_then(|()| Head::read(&mut connection));
             match answer {
-                Ok(answer) => return Ok((connection, answer)),
+                Ok(answer) => return Ok((connection, answer, None)),
                 // It has closed the connection just now, most likely without having seen the request.
-                Err(Failure::Upstream(error)) if was_used && may_repeat && is_gone(&error) => {}
-                Err(failure) => return Err(failure),
+                Err(error) if was_used && request.method().is_idempotent() && is_gone(&error) => {}
+                Err(error) => return Err(Failure::Upstream(error)),
             }
         }
     }
 }
 
-/// Sends the body of the request and listens meanwhile: an upstream server that does not want it may say so at any time, and then the
-/// rest is not sent.
-fn converse(request: &mut Request<'_>, connection: &mut Connection) -> Result<Head, Failure> {
-    let socket = connection.get_ref().try_clone().map_err(Failure::Upstream)?;
-    scope(|scope| {
-        let sending = scope.spawn(|| send_body(request, &socket));
-        let listening = scope.spawn(|| select(&[&socket], &[], None).map(drop));
-        wait_any(&[&sending, &listening]);
-        let mut early = None;
-        if !sending.is_finished() {
-            let answer = Head::read(connection).inspect_err(|_| scope.cancel());
-            let answer = early.insert(answer.map_err(Failure::Upstream)?);
-            answer.is_refusal = !answer.status.is_success() && !answer.status.is_informational();
-            if answer.is_refusal {
-                scope.cancel();
+/// The body of a request on its way; none when it has been sent. Dropped, it ends.
+struct Upload(Option<Greenlet<Result<(), Failure>>>);
+
+impl Upload {
+    fn begin(request: &mut Request<'_>, socket: &TcpStream) -> Result<Upload, Failure> {
+        let socket = socket.try_clone().map_err(Failure::Upstream)?;
+        let body = request.take_body().map_err(Failure::Client)?;
+        Ok(Upload(Some(spawn(move || {
+            let sent = send_body(body, &socket);
+            if let Err(Failure::Client(_)) = sent {
+                // Not to be taken for a whole request, nor waited for.
+                let _ = socket.shutdown(Shutdown::Both);
+            }
+            sent
+        }))))
+    }
+
+    /// Waits for the head of the answer: as long as the upload goes on, and then no longer than the upstream server may be silent.
+    fn listen(&mut self, connection: &mut Connection) -> Result<Head, Failure> {
+        let socket = connection.get_ref().try_clone().map_err(Failure::Upstream)?;
+        loop {
+            if let Some(upload) = self.0.as_ref().filter(|_| connection.buffer().is_empty()) {
+                let listening = spawn({
+                    let socket = socket.try_clone().map_err(Failure::Upstream)?;
+                    move || select(&[&socket], &[], None).map(drop)
+                });
+                wait_any(&[upload, &listening]);
+                listening.kill();
+            }
+            if let Some(upload) = self.0.take_if(|upload| upload.is_finished()) {
+                upload.join().map_err(|error| Failure::Upstream(io::Error::other(error.to_string())))??;
+            }
+            let head = Head::read_one(connection).map_err(Failure::Upstream)?;
+            if head.is_final() {
+                return Ok(head);
             }
         }
-        listening.kill();
-        match (sending.join(), early) {
-            (Err(_), Some(refusal)) => Ok(refusal),
-            (Err(error), None) => Err(Failure::Upstream(io::Error::other(error.to_string()))),
-            (Ok(Err(failure)), _) => Err(failure),
-            (Ok(Ok(())), Some(answer)) => Ok(answer),
-            (Ok(Ok(())), None) => Head::read(connection).map_err(Failure::Upstream),
+    }
+
+    /// Why it has ended before its end, if it has.
+    fn failure(mut self) -> Option<Failure> {
+        self.0.take_if(|upload| upload.is_finished())?.join().ok()?.err()
+    }
+
+    /// Ends it. True if all of it had been sent.
+    fn end(mut self) -> bool {
+        let ended = self.0.take_if(|upload| upload.is_finished());
+        ended.is_some_and(|upload| matches!(upload.join(), Ok(Ok(()))))
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(upload) = self.0.take() {
+            upload.kill();
         }
-    })
+    }
 }
 
 fn is_gone(error: &io::Error) -> bool {
@@ -216,17 +248,17 @@ fn upgrade_of(request: &Request<'_>) -> Option<String> {
 }
 
 /// Sends the body of the request as it comes. If the upstream server does not take all of it, it has an answer already.
-fn send_body(request: &mut Request<'_>, mut socket: &TcpStream) -> Result<(), Failure> {
-    let is_chunked = request.body().len_hint().is_none();
+fn send_body(mut body: OwnedBody, mut socket: &TcpStream) -> Result<(), Failure> {
+    let is_chunked = body.len_hint().is_none();
     loop {
-        let piece = request.body().fill_buf().map_err(Failure::Client)?;
+        let piece = body.fill_buf().map_err(Failure::Client)?;
         let length = piece.len();
         let bytes = match (is_chunked, length) {
             (true, 0) => b"0\r\n\r\n".to_vec(),
             (true, _) => [format!("{length:x}\r\n").as_bytes(), piece, b"\r\n"].concat(),
             (false, _) => piece.to_vec(),
         };
-        request.body().consume(length);
+        body.consume(length);
         match socket.write_all(&bytes) {
             Ok(()) if length > 0 => {}
             Err(error) if !is_gone(&error) => return Err(Failure::Upstream(error)),
@@ -240,19 +272,21 @@ struct Head {
     status: StatusCode,
     headers: HeaderMap,
     is_http_11: bool,
-    /// It has come before the request was sent to its end, and ends the connection therefore.
-    is_refusal: bool,
 }
 
 impl Head {
     fn read(connection: &mut Connection) -> io::Result<Head> {
         loop {
             let head = Head::read_one(connection)?;
-            // `100 Continue` and its like are not for the client.
-            if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+            if head.is_final() {
                 return Ok(head);
             }
         }
+    }
+
+    /// `100 Continue` and its like are not for the client.
+    fn is_final(&self) -> bool {
+        !self.status.is_informational() || self.status == StatusCode::SWITCHING_PROTOCOLS
     }
 
     fn read_one(connection: &mut Connection) -> io::Result<Head> {
@@ -279,7 +313,7 @@ impl Head {
             headers.append(name, value);
         }
         let status = status.map_err(|_| malformed("the status of the answer"))?;
-        Ok(Head { status, headers, is_http_11: answer.version == Some(1), is_refusal: false })
+        Ok(Head { status, headers, is_http_11: answer.version == Some(1) })
     }
 
     /// How much follows it.
@@ -326,7 +360,7 @@ impl Head {
             let mut values = values.iter().filter_map(|value| value.to_str().ok());
             values.any(|value| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(token)))
         };
-        !self.is_refusal && !has("close") && (self.is_http_11 || has("keep-alive"))
+        !has("close") && (self.is_http_11 || has("keep-alive"))
     }
 }
 
@@ -350,6 +384,8 @@ struct AnswerBody {
     connection: Option<Connection>,
     left: Left,
     keeps_alive: bool,
+    /// What the client still sends.
+    upload: Option<Upload>,
 }
 
 impl AnswerBody {
@@ -374,16 +410,15 @@ impl AnswerBody {
     }
 
     fn finish(&mut self) {
-        let is_whole = self.left != Left::UntilClose;
+        let is_sent = self.upload.take().is_none_or(Upload::end);
+        let is_whole = is_sent && self.left != Left::UntilClose;
         self.left = Left::Nothing;
         if let Some(connection) = self.connection.take().filter(|_| is_whole && self.keeps_alive) {
             self.upstream.give_back(connection);
         }
     }
-}
 
-impl Read for AnswerBody {
-    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+    fn read_answer(&mut self, place: &mut [u8]) -> io::Result<usize> {
         let Some(connection) = &mut self.connection else { return Ok(0) };
         if self.left == Left::Chunk(0) {
             self.left = match Self::next_chunk(connection)? {
@@ -423,15 +458,29 @@ impl Read for AnswerBody {
     }
 }
 
+impl Read for AnswerBody {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        // If it is the client's upload that has failed, which ends the connection, that is the reason and not its end.
+        self.read_answer(place).map_err(|error| match self.upload.take().and_then(Upload::failure) {
+            Some(Failure::Client(failure)) => failure,
+            _ => error,
+        })
+    }
+}
+
 fn forward(upstream: &Rc<Upstream>, request: &mut Request<'_>) -> Result<Response, Error> {
     if *request.method() == Method::CONNECT {
         return Ok((StatusCode::NOT_IMPLEMENTED, "there are no tunnels here\n").into_response());
     }
-    let (connection, head) = match upstream.exchange(request) {
+    let (connection, head, mut upload) = match upstream.exchange(request) {
         Ok(answered) => answered,
         Err(Failure::Client(error)) => return Err(error.into()),
         Err(Failure::Upstream(error)) => return Ok(gateway_failure(&error)),
     };
+    // What a refusal leaves of the upload is not sent.
+    let cut = upload.take_if(|_| !head.status.is_success());
+    let keeps_alive = head.keeps_alive() && cut.is_none();
+    drop(cut);
     let mut response = Response::new(head.status);
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         let Some(protocol) = upgrade_of(request) else {
@@ -443,8 +492,13 @@ fn forward(upstream: &Rc<Upstream>, request: &mut Request<'_>) -> Result<Respons
             Ok(left) => left,
             Err(error) => return Ok(gateway_failure(&error)),
         };
-        let (upstream, keeps_alive) = (upstream.clone(), head.keeps_alive());
-        let mut body = AnswerBody { upstream, connection: Some(connection), left, keeps_alive };
+        let mut body = AnswerBody {
+            upstream: upstream.clone(),
+            connection: Some(connection),
+            left,
+            keeps_alive,
+            upload,
+        };
         match left {
             Left::Known(0) => body.finish(),
             // What a 205 has behind it all the same, be it the mark of its end, is left there, and the connection closed.

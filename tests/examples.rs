@@ -416,32 +416,83 @@ fn reverse_proxy_passes_an_answer_on_that_comes_before_the_end_of_the_upload() {
     }
 }
 
-#[test]
-fn reverse_proxy_lets_an_early_answer_wait_for_the_end_of_the_upload_within_its_patience() {
-    // Answers at once, and reads nothing.
+/// An upstream server whose answer is `head`, and then what comes behind the head of the request, as it comes; then it says so.
+fn echoing(head: &'static str) -> (String, std::sync::mpsc::Receiver<()>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let (sender, answered) = std::sync::mpsc::channel();
+    let (sender, over) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
-            socket.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").unwrap();
-            sender.send(socket).unwrap();
+            let (mut request, mut byte) = (Vec::new(), [0]);
+            while !request.ends_with(b"\r\n\r\n") && socket.read(&mut byte).unwrap() == 1 {
+                request.push(byte[0]);
+            }
+            socket.write_all(head.as_bytes()).unwrap();
+            let mut back = socket.try_clone().unwrap();
+            let _ = std::io::copy(&mut socket, &mut back);
+            sender.send(()).unwrap();
         }
     });
-    let proxy = reverse_proxy(&address, &["--patience", "0.1"]);
-    let begin = |length: usize| {
+    (address, over)
+}
+
+/// What comes until it ends so.
+fn until(client: &mut TcpStream, end: &str) -> String {
+    let (mut text, mut byte) = (Vec::new(), [0]);
+    while !text.ends_with(end.as_bytes()) {
+        let count = client.read(&mut byte).unwrap();
+        assert_eq!(count, 1, "the end came after {:?}", String::from_utf8_lossy(&text));
+        text.push(byte[0]);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn reverse_proxy_streams_in_both_directions_at_once() {
+    let (address, _over) = echoing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let proxy = reverse_proxy(&address, &[]);
+    let mut client = proxy.connect();
+    client.write_all(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    for word in ["one", "two", "three"] {
+        // The next one is sent when this one has been there and back.
+        let chunk = format!("{:x}\r\n{word}\r\n", word.len());
+        client.write_all(chunk.as_bytes()).unwrap();
+        until(&mut client, &chunk);
+    }
+    client.write_all(b"0\r\n\r\n").unwrap();
+    let mut end = String::new();
+    client.read_to_string(&mut end).unwrap();
+    assert_eq!(end, "0\r\n\r\n");
+}
+
+#[test]
+fn reverse_proxy_ends_an_upload_with_the_answer_or_with_the_client() {
+    let (address, over) = echoing("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    let proxy = reverse_proxy(&address, &[]);
+    let begin = |body: &str| {
         let mut client = proxy.connect();
-        let head = format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\nConnection: close\r\n\r\nfirst");
-        client.write_all(head.as_bytes()).unwrap();
-        (client, answered.recv().unwrap())
+        client.write_all(format!("POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{body}").as_bytes()).unwrap();
+        client
     };
-    let (mut client, _upstream) = begin(11);
-    client.write_all(b"second").unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok"), "{answer}");
+    let mut client = begin("hello and what is not waited for");
+    let answer = until(&mut client, "\r\n\r\nhello");
+    assert!(answer.contains("onnection: close\r\n"), "{answer}");
+    over.recv_timeout(Duration::from_secs(20)).expect("the upstream server sees the end");
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    // A client that vanishes half-way.
+    let mut client = begin("hel");
+    until(&mut client, "\r\n\r\nhel");
+    drop(client);
+    over.recv_timeout(Duration::from_secs(20)).expect("the upstream server sees the end");
+}
+
+#[test]
+fn reverse_proxy_says_504_for_an_upload_that_is_not_taken() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = reverse_proxy(&listener.local_addr().unwrap().to_string(), &["--patience", "0.1"]);
+    let mut client = proxy.connect();
     // More than the buffers on the way to the upstream server hold.
-    let (mut client, _upstream) = begin(15 << 20);
+    client.write_all(format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n", 15 << 20).as_bytes()).unwrap();
     let mut sender = client.try_clone().unwrap();
     std::thread::spawn(move || while sender.write_all(&[0; 1 << 16]).is_ok() {});
     let mut line = [0; 13];
