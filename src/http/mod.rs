@@ -78,6 +78,7 @@ mod static_files;
 mod stream;
 mod test_client;
 mod testing;
+mod trailers;
 mod transport;
 mod upgrade;
 #[cfg(feature = "websocket")]

@@ -7,8 +7,9 @@ use super::framing::{BodyLength, Framing};
 use super::io::Io;
 use super::limits::Limits;
 use super::owned_body::{Away, Home, OwnedBody, reading_side};
+use super::trailers::trailers_of;
 use super::transport::Transport;
-use ::http::{HeaderMap, HeaderName, HeaderValue};
+use ::http::HeaderMap;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::ops::{Deref, DerefMut};
@@ -494,36 +495,6 @@ impl<'a> RequestBody<'a> {
         };
         usize::try_from(left).unwrap_or(usize::MAX)
     }
-}
-
-/// Trailers that were read and found well-formed, apart from those that may not be trailers (RFC 9110, 6.5.1).
-fn trailers_of(lines: &[u8]) -> HeaderMap {
-    const REFUSED: [&str; 12] = [
-        "authorization",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-range",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "te",
-        "trailer",
-        "transfer-encoding",
-    ];
-    let mut trailers = HeaderMap::new();
-    for line in lines.split(|&b| b == b'\n') {
-        let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
-            && !REFUSED.contains(&name.as_str())
-        {
-            // A map does not take any number of names.
-            let _ = trailers.try_append(name, value);
-        }
-    }
-    trailers
 }
 
 impl Read for RequestBody<'_> {
