@@ -10,6 +10,7 @@ use super::error::is_peer_gone;
 use super::transport::Transport;
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 /// The size of a new input buffer: most requests fit, and thousands may be in hand at once.
@@ -264,6 +265,34 @@ impl<T: Transport + ?Sized> Io<T> {
                 Ok(0) | Err(_) => return,
                 Ok(count) => seen += count,
             }
+        }
+    }
+}
+
+/// The connection, for one who uses it for a while, or a handle of it for oneself.
+pub(crate) enum Held<'a> {
+    Lent(&'a mut Io<dyn Transport>),
+    Own(Box<Io<dyn Transport>>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Io<dyn Transport>;
+
+    #[inline]
+    fn deref(&self) -> &Io<dyn Transport> {
+        match self {
+            Held::Lent(io) => io,
+            Held::Own(io) => io,
+        }
+    }
+}
+
+impl DerefMut for Held<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Io<dyn Transport> {
+        match self {
+            Held::Lent(io) => io,
+            Held::Own(io) => io,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::chunked::Chunked;
 use super::deadline::{Deadline, Pace, Stopwatch};
 use super::error::{HttpError, is_timeout};
 use super::framing::{BodyLength, Framing};
-use super::io::Io;
+use super::io::{Held, Io};
 use super::limits::Limits;
 use super::owned_body::{Away, Home, OwnedBody, reading_side};
 use super::trailers::trailers_of;
@@ -12,7 +12,6 @@ use super::transport::Transport;
 use ::http::HeaderMap;
 use std::fmt;
 use std::io::{self, BufRead, Read};
-use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,7 +50,7 @@ const BUFFER: usize = 16 * 1024;
 /// assert!(answer.ends_with(b"\r\n\r\n2"));
 /// ```
 pub struct RequestBody<'a> {
-    io: Side<'a>,
+    io: Held<'a>,
     left: Left,
     must_continue: bool,
     timeout: Option<Duration>,
@@ -61,34 +60,6 @@ pub struct RequestBody<'a> {
     failure: Option<HttpError>,
     /// Set while it is elsewhere, taken by the handler.
     away: Option<Box<Away>>,
-}
-
-/// The connection, or of a body that was taken another handle of it.
-enum Side<'a> {
-    Lent(&'a mut Io<dyn Transport>),
-    Own(Box<Io<dyn Transport>>),
-}
-
-impl Deref for Side<'_> {
-    type Target = Io<dyn Transport>;
-
-    #[inline]
-    fn deref(&self) -> &Io<dyn Transport> {
-        match self {
-            Side::Lent(io) => io,
-            Side::Own(io) => io,
-        }
-    }
-}
-
-impl DerefMut for Side<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Io<dyn Transport> {
-        match self {
-            Side::Lent(io) => io,
-            Side::Own(io) => io,
-        }
-    }
 }
 
 /// How far a body has been read.
@@ -114,7 +85,7 @@ impl<'a> RequestBody<'a> {
             BodyLength::Chunked => Left::Chunked(Chunked::new(limits.max_body, limits.max_trailers)),
         };
         RequestBody {
-            io: Side::Lent(io),
+            io: Held::Lent(io),
             left,
             must_continue: framing.expects_continue,
             timeout: limits.body_timeout,
@@ -137,7 +108,7 @@ impl<'a> RequestBody<'a> {
         let mut io = reading_side(stream.clone());
         io.put_back(self.io.take_input());
         let body = RequestBody {
-            io: Side::Own(io),
+            io: Held::Own(io),
             left: std::mem::replace(&mut self.left, Left::Known(0)),
             must_continue: false,
             timeout: self.timeout,
@@ -414,9 +385,9 @@ impl<'a> RequestBody<'a> {
                 // Whatever the transport says, the rest of the body will not come.
                 self.failure = Some(HttpError::BodyTruncated);
                 Err(match self.io {
-                    Side::Lent(_) => error,
+                    Held::Lent(_) => error,
                     // Whoever has this one may make anything of it; that the fault is the peer's has to be seen in the error.
-                    Side::Own(_) => io::Error::new(error.kind(), HttpError::BodyTruncated),
+                    Held::Own(_) => io::Error::new(error.kind(), HttpError::BodyTruncated),
                 })
             }
             (count, _) => count,
