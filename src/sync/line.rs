@@ -14,8 +14,11 @@
 //! The line's lock orders "stand in line" and "wake": if the wake-up came first, so did the change, and the second look sees it.
 //!
 //! As everywhere in the crate, who is woken looks for itself and may find that another was faster; then it stands in line again
-//! where it stood. A wake-up that can no longer be used, because of a kill or a timeout or because the thread has ended, goes
-//! to the next in line.
+//! where it stood.
+//!
+//! A wake-up is used up by the look that follows it: if that finds nothing, whatever it was for has gone to another. One that no look
+//! follows goes to the next in line: its waiter was killed, or its thread has ended, or it had found something just before. In the last
+//! case it may have been for what was found, so that somebody looks for nothing; it may as well have been for what came behind that.
 
 use std::sync::{Arc, PoisonError};
 use std::task::{Poll, Waker};
@@ -74,6 +77,7 @@ impl Wait {
 
     /// Looks, by `attempt`; if that gives nothing, sees to it that `waker` is woken when it is worth looking again.
     pub(crate) fn poll<R>(&mut self, waker: &Waker, mut attempt: impl FnMut() -> Option<R>) -> Poll<R> {
+        self.hear();
         let mut found = attempt();
         if found.is_none() {
             self.stand(waker);
@@ -90,7 +94,15 @@ impl Wait {
 
     /// The last look of a wait that is given up.
     pub(crate) fn last<R>(&mut self, attempt: impl FnOnce() -> Option<R>) -> Option<R> {
-        attempt().inspect(|_| _ = self.leave())
+        self.hear();
+        let found = attempt();
+        self.leave();
+        found
+    }
+
+    /// Takes note of a wake-up before a look, which uses it up: then it stands in line no longer.
+    fn hear(&mut self) {
+        self.ticket = self.ticket.filter(|ticket| self.line.lock().get_mut(*ticket).is_some());
     }
 
     /// Stands in line with this waker: at the end the first time, later where it stood.
@@ -114,19 +126,19 @@ impl Wait {
         drop(old);
     }
 
-    /// Leaves the line; false if a wake-up has taken it out before, or it did not stand there.
-    fn leave(&mut self) -> bool {
-        let waker = self.ticket.take().and_then(|ticket| self.line.lock().remove(ticket));
-        waker.is_some()
+    /// Leaves the line. A wake-up that it has not heard goes to the next.
+    fn leave(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
+        let waker = self.line.lock().remove(ticket);
+        if waker.is_none() {
+            self.line.wake_one();
+        }
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        let stood = self.ticket.is_some();
-        if !self.leave() && stood {
-            self.line.wake_one();
-        }
+        self.leave();
     }
 }
 
@@ -134,6 +146,7 @@ impl Drop for Wait {
 #[cfg(all(test, not(greenloop_loom)))]
 mod tests {
     use super::*;
+    use std::cell::{Cell, RefCell};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
     use std::thread::{self, Thread};
@@ -176,5 +189,64 @@ mod tests {
         });
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!((permits.load(Ordering::Acquire), line.len()), (1, 0));
+    }
+
+    #[derive(Default)]
+    struct Calls(AtomicUsize);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    // What other threads do stands where they would do it: inside of the looks.
+    #[test]
+    fn a_wake_up_that_comes_to_one_who_has_just_found_something_goes_to_the_next() {
+        let (line, items) = (Line::new(), RefCell::new(Vec::new()));
+        let (put, get) = (
+            |item| {
+                items.borrow_mut().push(item);
+                line.wake_one()
+            },
+            || items.borrow_mut().pop(),
+        );
+        let calls = [(); 2].map(|()| Arc::new(Calls::default()));
+        let [first, second] = calls.clone().map(Waker::from);
+        let (mut one, mut other) = (Wait::new(&line), Wait::new(&line));
+        let looks = Cell::new(0);
+        let found = one.poll(&first, || {
+            let found = get();
+            match looks.replace(looks.get() + 1) {
+                0 => put(1), // nobody stands in line
+                _ => {
+                    assert!(other.poll(&second, get).is_pending());
+                    put(2); // calls the one that has just found 1
+                }
+            }
+            found
+        });
+        assert_eq!((found, looks.get()), (Poll::Ready(1), 2));
+        assert_eq!(calls[1].0.load(Ordering::Acquire), 1, "it waits beside an item");
+        assert_eq!((other.poll(&second, get), line.len()), (Poll::Ready(2), 0));
+    }
+
+    #[test]
+    fn a_wake_up_that_comes_to_one_who_looks_for_the_last_time_goes_to_the_next() {
+        let (line, permits) = (Line::new(), AtomicUsize::new(0));
+        let calls = Arc::new(Calls::default());
+        let (quiet, next) = (Waker::noop(), Waker::from(calls.clone()));
+        let (mut one, mut other) = (Wait::new(&line), Wait::new(&line));
+        assert!(one.poll(quiet, || take(&permits)).is_pending());
+        assert!(other.poll(&next, || take(&permits)).is_pending());
+        permits.store(1, Ordering::Release);
+        let found = one.last(|| {
+            let found = take(&permits);
+            permits.fetch_add(1, Ordering::AcqRel);
+            line.wake_one();
+            found
+        });
+        assert_eq!((found, calls.0.load(Ordering::Acquire)), (Some(()), 1));
+        assert!(other.poll(&next, || take(&permits)).is_ready());
     }
 }

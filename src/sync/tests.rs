@@ -184,6 +184,24 @@ fn loom_a_receiver_that_is_given_up_loses_no_item() {
     });
 }
 
+#[test]
+fn loom_two_receivers_get_the_two_items_of_one_sender() {
+    loom::model(|| {
+        let (sender, receiver) = unbounded();
+        let other = thread::spawn({
+            let receiver = receiver.clone();
+            move || recv(&receiver).unwrap()
+        });
+        let sends = thread::spawn(move || {
+            sender.try_send(1).unwrap();
+            sender.try_send(2).unwrap();
+            sender // not the end, which would wake everybody
+        });
+        assert_eq!(recv(&receiver).unwrap() + other.join().unwrap(), 3);
+        sends.join().unwrap();
+    });
+}
+
 struct Noted(AtomicBool);
 
 impl Wake for Noted {
