@@ -122,6 +122,67 @@ fn equal_seeds_give_equal_orders_and_others_give_others() {
     assert!(different.len() > 15);
 }
 
+// What ran before counts neither, nor where the clock stands: a seed that fails among others fails alone.
+#[test]
+fn a_seed_gives_the_same_order_after_others_and_alone_on_a_thread() {
+    fn order() -> Vec<u32> {
+        let (log, queue) = (Rc::new(RefCell::new(Vec::new())), Queue::bounded(2));
+        let all = (0..6).map(|n| {
+            let (log, queue) = (log.clone(), queue.clone());
+            spawn(move || {
+                for round in 0..5 {
+                    let patience = Duration::from_millis(if round < 3 { 0 } else { n.into() });
+                    let done = match n % 2 {
+                        0 => queue.put_timeout(n, patience).is_ok(),
+                        _ => queue.get_timeout(patience).is_ok(),
+                    };
+                    log.borrow_mut().push(n * 100 + round * 10 + u32::from(done));
+                    yield_now();
+                }
+            })
+        });
+        join_all(all);
+        log.take()
+    }
+    let orders = RefCell::new(Vec::new());
+    for_each_seed(40, |_| orders.borrow_mut().push(order()));
+    for (seed, expected) in (0..).zip(orders.take()) {
+        let alone = std::thread::spawn(move || virtual_time(|| with_seed(seed, order)));
+        assert_eq!(alone.join().unwrap(), expected, "seed {seed}");
+    }
+}
+
+// A timer that is cancelled may wake the hub for nothing, which is not to count.
+#[test]
+fn a_seed_gives_the_same_order_wherever_the_clock_stands() {
+    fn order() -> Vec<u32> {
+        let (log, event) = (Rc::new(RefCell::new(Vec::new())), Event::new());
+        let micros = Duration::from_micros;
+        let setter = event.clone();
+        let mut all = vec![spawn(move || {
+            sleep(micros(50));
+            setter.set();
+        })];
+        all.extend((0..10).map(|n| {
+            let (log, event) = (log.clone(), event.clone());
+            spawn(move || {
+                assert!(n < 5 || event.wait_timeout(micros(100))); // its timer is cancelled
+                sleep(micros(if n < 5 { 120 } else { 70 }));
+                log.borrow_mut().push(n);
+            })
+        }));
+        join_all(all);
+        log.take()
+    }
+    virtual_time(|| {
+        let expected = with_seed(7, order);
+        for _ in 0..100 {
+            sleep(Duration::from_micros(13));
+            assert_eq!(with_seed(7, order), expected);
+        }
+    });
+}
+
 #[test]
 fn without_a_seed_the_order_is_that_of_arrival() {
     order(1);

@@ -353,6 +353,14 @@ impl Hub {
 
 #[cfg(feature = "testing")]
 impl Hub {
+    /// Counts turns and operations from here, as if the hub were new: what runs from now on depends on nothing that ran before.
+    pub(crate) fn count_anew(&self) {
+        self.until_poll.set(turn::BATCH);
+        self.until_cut.set(turn::BATCH);
+        self.io_budget.set(IO_BUDGET);
+        self.batch_start.set(self.now());
+    }
+
     /// Kills every greenlet whose number is higher, and runs until they are dead, unless the thread is panicking; those that
     /// cannot end are left.
     pub(crate) fn kill_younger_than(&self, id: u64) {

@@ -84,10 +84,14 @@ impl Schedule {
 
     fn draw(&self, state: u64) -> Option<Rc<Task>> {
         let mut ready = self.ready.borrow_mut();
+        // How often nobody is ready depends on where the clock stands: the timer queue rounds.
+        if ready.is_empty() {
+            return None;
+        }
         let (state, random) = split_mix(state);
         self.seed.set(Some(state));
         let count = ready.len();
-        if count == 0 { None } else { ready.remove(among(random, count)) }
+        ready.remove(among(random, count))
     }
 }
 

@@ -36,7 +36,9 @@ pub fn with_seed<T>(seed: u64, f: impl FnOnce() -> T) -> T {
             Hub::current().schedule.set_seed(self.0);
         }
     }
-    let _restore = Restore(Hub::current().schedule.set_seed(Some(seed)));
+    let hub = Hub::current();
+    hub.count_anew();
+    let _restore = Restore(hub.schedule.set_seed(Some(seed)));
     f()
 }
 
