@@ -2,7 +2,7 @@
 
 use greenloop::event::{AsyncResult, Event};
 use greenloop::lock::{BoundedSemaphore, Semaphore};
-use greenloop::queue::{GetError, PutError, Queue};
+use greenloop::queue::{Channel, GetError, PriorityQueue, PutError, Queue};
 use greenloop::testing::virtual_time;
 use greenloop::threadpool::ThreadPool;
 use greenloop::{
@@ -504,4 +504,45 @@ fn references_and_greenlets_of_a_scope_can_be_waited_for_by_their_names() {
         assert_eq!(first(&event, &semaphore, &queue, &slow), "event");
         s.cancel();
     });
+}
+
+#[test]
+fn the_object_of_an_arm_may_be_any_kind_of_reference() {
+    fn by_reference(result: &AsyncResult<u32>, slots: &BoundedSemaphore, full: &&Queue<u32>) -> u32 {
+        select! {
+            _ = slots.acquire() => 0,
+            done = full.put(1) => done.map_or(0, |()| 1),
+            value = result.get() => value,
+        }
+    }
+    fn by_mutable_reference(queue: &mut PriorityQueue<u32>, event: &mut Event) -> u32 {
+        select! { _ = event.wait() => 0, done = queue.put(1) => done.map_or(0, |()| 1) }
+    }
+    struct Shared {
+        result: Rc<AsyncResult<u32>>,
+        job: Box<dyn Waitable>,
+        channel: Rc<Channel<u32>>,
+        slots: Rc<Semaphore>,
+    }
+    fn by_what_points_to_it(shared: &Shared) -> u32 {
+        select! {
+            _ = shared.job.wait() => 0,
+            item = shared.channel.get() => item.unwrap(),
+            _ = shared.slots.acquire() => 1,
+            value = shared.result.get() => value,
+        }
+    }
+    let (result, slots) = (AsyncResult::new(), Semaphore::new(0));
+    result.set(7).unwrap();
+    let full = Queue::bounded(1);
+    full.put(0).unwrap();
+    assert_eq!(by_reference(&result, &BoundedSemaphore::new(0), &&full), 7);
+    assert_eq!(by_mutable_reference(&mut PriorityQueue::unbounded(), &mut Event::new()), 1);
+    let shared = Shared {
+        result: Rc::new(result),
+        job: Box::new(Event::new()),
+        channel: Rc::new(Channel::new()),
+        slots: Rc::new(slots),
+    };
+    assert_eq!(by_what_points_to_it(&shared), 7);
 }

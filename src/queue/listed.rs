@@ -30,35 +30,3 @@ pub trait Sink: Debug {
 
     fn putters(&self) -> &WaitList;
 }
-
-impl<Q: Source> Source for &Q {
-    type Item = Q::Item;
-
-    fn is_ready(&self) -> bool {
-        (**self).is_ready()
-    }
-
-    fn try_get(&self) -> Result<Q::Item, GetError> {
-        (**self).try_get()
-    }
-
-    fn getters(&self) -> &WaitList {
-        (**self).getters()
-    }
-}
-
-impl<Q: Sink> Sink for &Q {
-    type Item = Q::Item;
-
-    fn has_room(&self) -> bool {
-        (**self).has_room()
-    }
-
-    fn try_put(&self, item: Q::Item) -> Result<(), PutError<Q::Item>> {
-        (**self).try_put(item)
-    }
-
-    fn putters(&self) -> &WaitList {
-        (**self).putters()
-    }
-}

@@ -117,6 +117,8 @@ fn stand_in_all(arms: &[&mut dyn Attempt], places: &mut [Place]) -> Vec<usize> {
 }
 
 /// What has a `get` to select on.
+///
+/// This and its like are called as methods, so that a reference of any kind can stand for the object.
 #[doc(hidden)]
 pub trait Getting {
     type Arm<'a>: Arm
@@ -223,9 +225,13 @@ impl<Q: Sink, F> fmt::Debug for Put<'_, Q, F> {
 }
 
 #[doc(hidden)]
-pub fn putting<Q: Sink, F: FnOnce() -> Q::Item>(queue: &Q, item: F) -> Put<'_, Q, F> {
-    Put { queue, item: Some(item), taken: None }
+pub trait Putting: Sink + Sized {
+    fn putting<F: FnOnce() -> Self::Item>(&self, item: F) -> Put<'_, Self, F> {
+        Put { queue: self, item: Some(item), taken: None }
+    }
 }
+
+impl<Q: Sink> Putting for Q {}
 
 impl<Q: Sink, F: FnOnce() -> Q::Item> Attempt for Put<'_, Q, F> {
     fn attempt(&mut self) -> bool {
@@ -273,20 +279,24 @@ impl<Q: Sink, F: FnOnce() -> Q::Item> Arm for Put<'_, Q, F> {
 
 /// `_ = event.wait()`, and of everything else that is [`Waitable`].
 #[doc(hidden)]
-pub struct Wait<'a>(&'a dyn Waitable, bool);
+pub struct Wait<'a, W: ?Sized>(&'a W, bool);
 
-impl fmt::Debug for Wait<'_> {
+impl<W: Waitable + ?Sized> fmt::Debug for Wait<'_, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_ready() { "Wait(ready)" } else { "Wait(not ready)" })
     }
 }
 
 #[doc(hidden)]
-pub fn waiting(object: &dyn Waitable) -> Wait<'_> {
-    Wait(object, false)
+pub trait Waiting: Waitable {
+    fn waiting(&self) -> Wait<'_, Self> {
+        Wait(self, false)
+    }
 }
 
-impl Attempt for Wait<'_> {
+impl<W: Waitable + ?Sized> Waiting for W {}
+
+impl<W: Waitable + ?Sized> Attempt for Wait<'_, W> {
     fn attempt(&mut self) -> bool {
         self.1 = self.0.is_ready();
         self.1
@@ -303,7 +313,7 @@ impl Attempt for Wait<'_> {
     }
 }
 
-impl Arm for Wait<'_> {
+impl<W: Waitable + ?Sized> Arm for Wait<'_, W> {
     type Output = ();
 
     fn take(&mut self) -> Option<()> {
@@ -318,8 +328,14 @@ impl Arm for Wait<'_> {
 pub struct Acquire<'a>(&'a Semaphore, bool);
 
 #[doc(hidden)]
-pub fn acquiring(semaphore: &Semaphore) -> Acquire<'_> {
-    Acquire(semaphore, false)
+pub trait Acquiring {
+    fn acquiring(&self) -> Acquire<'_>;
+}
+
+impl Acquiring for Semaphore {
+    fn acquiring(&self) -> Acquire<'_> {
+        Acquire(self, false)
+    }
 }
 
 impl Attempt for Acquire<'_> {
@@ -391,6 +407,8 @@ impl Arm for After {
 /// | `_ = after(duration)` | `()` |
 /// | `default` | does not wait: runs if none of the others is ready; stands last |
 ///
+/// An object can be given by a name, as a field, and by whatever points to it: a reference, an `Rc`.
+///
 /// The pattern must always match. What runs after `=>` may `break`, `continue`, `return` and use `?`, and is separated by a
 /// comma, which a block does not need. Which of several arms that are ready at the same time is asked first is drawn each time, so that
 /// each has its turn; under `testing::with_seed` equal seeds draw the same.
@@ -445,16 +463,28 @@ macro_rules! select {
     };
     // Before the last dot lies the object, after it the method.
     (@object [$($arms:tt)*] [$value:pat] [$($object:tt)+] .get() => $($rest:tt)+) => {
-        $crate::select!(@body [$($arms)*] [arm $value, $crate::wait::select::Getting::getting(&$($object)+)] $($rest)+)
+        $crate::select!(@body [$($arms)*] [arm $value, {
+            use $crate::wait::select::Getting as _;
+            ($($object)+).getting()
+        }] $($rest)+)
     };
     (@object [$($arms:tt)*] [$value:pat] [$($object:tt)+] .put($item:expr) => $($rest:tt)+) => {
-        $crate::select!(@body [$($arms)*] [arm $value, $crate::wait::select::putting(&$($object)+, || $item)] $($rest)+)
+        $crate::select!(@body [$($arms)*] [arm $value, {
+            use $crate::wait::select::Putting as _;
+            ($($object)+).putting(|| $item)
+        }] $($rest)+)
     };
     (@object [$($arms:tt)*] [$value:pat] [$($object:tt)+] .wait() => $($rest:tt)+) => {
-        $crate::select!(@body [$($arms)*] [arm $value, $crate::wait::select::waiting(&$($object)+)] $($rest)+)
+        $crate::select!(@body [$($arms)*] [arm $value, {
+            use $crate::wait::select::Waiting as _;
+            ($($object)+).waiting()
+        }] $($rest)+)
     };
     (@object [$($arms:tt)*] [$value:pat] [$($object:tt)+] .acquire() => $($rest:tt)+) => {
-        $crate::select!(@body [$($arms)*] [arm $value, $crate::wait::select::acquiring(&$($object)+)] $($rest)+)
+        $crate::select!(@body [$($arms)*] [arm $value, {
+            use $crate::wait::select::Acquiring as _;
+            ($($object)+).acquiring()
+        }] $($rest)+)
     };
     (@object [$($arms:tt)*] [$value:pat] [$($object:tt)*] $next:tt $($rest:tt)+) => {
         $crate::select!(@object [$($arms)*] [$value] [$($object)* $next] $($rest)+)

@@ -83,7 +83,7 @@ impl<T> Waitable for ScopedGreenlet<'_, T> {
     }
 }
 
-/// So that a name for a reference can stand where one for the object can, in an arm of [`select!`](crate::select!) for example.
+/// So that a reference can stand where the object itself can, in a list of several for example.
 impl<W: Waitable + ?Sized> sealed::Listed for &W {
     fn waiters(&self) -> &WaitList {
         (**self).waiters()
