@@ -317,6 +317,50 @@ fn select_on_a_field_a_permit_a_result_a_greenlet_and_room() {
     assert_eq!(value, 9);
 }
 
+/// Puts its item while the one that selects makes its own.
+fn faster(queue: &Queue<Rc<u32>>) -> greenloop::Greenlet<()> {
+    let queue = queue.clone();
+    spawn(move || queue.put(Rc::new(1)).unwrap())
+}
+
+#[test]
+fn select_keeps_an_item_for_which_the_room_was_taken_while_it_was_made() {
+    let (queue, made) = (Queue::bounded(1), Cell::new(0));
+    let make = || {
+        made.set(made.get() + 1);
+        yield_now();
+        Rc::new(2)
+    };
+    let faster = faster(&queue);
+    let getter = spawn({
+        let queue = queue.clone();
+        move || {
+            sleep(MS);
+            [queue.get(), queue.get()].map(|item| *item.unwrap())
+        }
+    });
+    select! { done = queue.put(make()) => done.unwrap() }
+    assert_eq!((getter.join().unwrap(), made.get()), ([1, 2], 1));
+    faster.join().unwrap();
+}
+
+#[test]
+fn select_drops_an_item_for_which_the_room_was_taken_if_another_arm_comes_first() {
+    let (queue, item) = (Queue::bounded(1), Rc::new(2));
+    let make = || {
+        yield_now();
+        item.clone()
+    };
+    let faster = faster(&queue);
+    select! {
+        done = queue.put(make()) => panic!("{done:?}"),
+        _ = after(MS) => {}
+    }
+    faster.join().unwrap();
+    assert_eq!((Rc::strong_count(&item), queue.len()), (1, 1));
+    assert_eq!(format!("{queue:?}"), "Queue(1 items of 1, 0 getting, 0 putting)");
+}
+
 #[test]
 fn select_sees_that_a_queue_is_closed() {
     let queue: Queue<u32> = Queue::bounded(1);

@@ -214,7 +214,9 @@ impl<T: Clone> Arm for Value<'_, T> {
 #[doc(hidden)]
 pub struct Put<'a, Q: Sink, F> {
     queue: &'a Q,
-    item: Option<F>,
+    make: Option<F>,
+    /// An item that found no room: making it has switched, and another was faster.
+    made: Option<Q::Item>,
     taken: Option<Result<(), PutError<Q::Item>>>,
 }
 
@@ -227,18 +229,14 @@ impl<Q: Sink, F> fmt::Debug for Put<'_, Q, F> {
 #[doc(hidden)]
 pub trait Putting: Sink + Sized {
     fn putting<F: FnOnce() -> Self::Item>(&self, item: F) -> Put<'_, Self, F> {
-        Put { queue: self, item: Some(item), taken: None }
+        Put { queue: self, make: Some(item), made: None, taken: None }
     }
 }
 
 impl<Q: Sink> Putting for Q {}
 
-impl<Q: Sink, F: FnOnce() -> Q::Item> Attempt for Put<'_, Q, F> {
-    fn attempt(&mut self) -> bool {
-        if !self.queue.has_room() {
-            return false;
-        }
-        let Some(item) = self.item.take() else { return false };
+impl<Q: Sink, F: FnOnce() -> Q::Item> Put<'_, Q, F> {
+    fn item(&mut self) -> Option<Q::Item> {
         // If making the item panics, the room is for the next in line.
         struct PassOn<'a, Q: Sink>(&'a Q);
         impl<Q: Sink> Drop for PassOn<'_, Q> {
@@ -246,11 +244,27 @@ impl<Q: Sink, F: FnOnce() -> Q::Item> Attempt for Put<'_, Q, F> {
                 pass_on_room(self.0);
             }
         }
-        let pass_on = PassOn(self.queue);
-        let item = item();
-        std::mem::forget(pass_on);
-        self.taken = Some(self.queue.try_put(item));
-        true
+        self.made.take().or_else(|| {
+            let make = self.make.take()?;
+            let pass_on = PassOn(self.queue);
+            let item = make();
+            std::mem::forget(pass_on);
+            Some(item)
+        })
+    }
+}
+
+impl<Q: Sink, F: FnOnce() -> Q::Item> Attempt for Put<'_, Q, F> {
+    fn attempt(&mut self) -> bool {
+        if !self.queue.has_room() {
+            return false;
+        }
+        let Some(item) = self.item() else { return false };
+        match self.queue.try_put(item) {
+            Err(PutError::Full(item)) => self.made = Some(item),
+            done => self.taken = Some(done),
+        }
+        self.taken.is_some()
     }
 
     fn list(&self) -> Option<&WaitList> {
@@ -406,6 +420,9 @@ impl Arm for After {
 /// | `_ = semaphore.acquire()` | `()`: the permit is taken |
 /// | `_ = after(duration)` | `()` |
 /// | `default` | does not wait: runs if none of the others is ready; stands last |
+///
+/// The item of a `put` is made at most once. If making it switches and the room is gone afterwards, it is kept until there is room again,
+/// and dropped if another arm comes first.
 ///
 /// An object can be given by a name, as a field, and by whatever points to it: a reference, an `Rc`.
 ///
