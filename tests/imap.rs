@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use greenloop::pool::{Group, Pool};
 use greenloop::queue::Queue;
 use greenloop::testing::{for_each_seed, wait_all_parked};
-use greenloop::{sleep, spawn, timeout, wait_all, yield_now};
+use greenloop::{Handle, on_spawn, sleep, spawn, timeout, wait_all, yield_now};
 use net_support::{Flag, LONG, Log, Numbers, SHORT, ms, panic_of, spawn_parked, text_of};
 
 // IM01
@@ -428,4 +428,40 @@ fn an_imap_begins_nothing_after_a_kill_whatever_its_feeder_waits_for() {
         assert_eq!(begun.len(), before);
         assert_eq!((pool.len(), pool.free_count()), (0, 2));
     });
+}
+
+// IM01: then exhausted. A spawn hook sees the feeder, and with its handle it can be killed alone.
+#[test]
+fn an_imap_whose_feeder_is_killed_says_so_and_ends() {
+    fn check(mut next: impl FnMut() -> Option<u32>, feeder: &Handle, before: usize) {
+        assert!((0..before).map(|_| next().unwrap()).eq(0..before as u32));
+        feeder.kill_nowait();
+        // Those that were started, and one last that says why there are no more.
+        let mut killed = 0;
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| assert_eq!(next(), None))) {
+            assert_eq!(text_of(&*payload), "no value: the greenlet was killed");
+            killed += 1;
+        }
+        assert_eq!(killed, if before == 0 { 1 } else { 3 });
+        assert_eq!(next(), None);
+    }
+    for before in [0, 2] {
+        let (pool, feeders) = (Pool::new(2), Log::new());
+        let hook = on_spawn({
+            let feeders = feeders.clone();
+            move |feeder| feeders.add(feeder.clone())
+        });
+        let slow = |n| {
+            sleep(if n < 2 { SHORT } else { LONG });
+            n
+        };
+        let mut ordered = pool.imap(0.., slow);
+        let feeder = feeders.take().remove(0);
+        check(|| ordered.next(), &feeder, before);
+        let mut unordered = pool.imap_unordered(0.., slow);
+        let feeder = feeders.take().pop().unwrap();
+        check(|| unordered.next(), &feeder, before);
+        drop(hook);
+        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    }
 }

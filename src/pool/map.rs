@@ -33,13 +33,14 @@ impl<T: 'static> Feed<T> {
         F: Fn(I::Item) -> T + 'static,
     {
         let (results, window) = (Queue::unbounded(), Rc::new(Window::new()));
-        let (out, ahead) = (results.clone(), window.clone());
+        let out = Rc::new(Out { results: results.clone(), window: window.clone() });
         // From now on: a kill may come before the feeder's first turn.
         let kills = group.members.kills();
         let site = Location::caller();
+        let end = End { out, why: Some(JoinError::killed()) };
         let feeder = greenlet::spawn(move || {
             let jobs = Jobs { started: Vec::new(), site };
-            feed((&group, kills), items, &Rc::new(f), &out, &ahead, jobs);
+            feed((&group, kills), items, &Rc::new(f), end, jobs);
         });
         Feed { feeder, results, window }
     }
@@ -143,63 +144,81 @@ impl Drop for Jobs {
     }
 }
 
-fn feed<I, F, T>(
-    (group, kills): (&Group, u64),
-    items: I,
-    f: &Rc<F>,
-    results: &Queue<(usize, Outcome<T>)>,
-    window: &Rc<Window>,
-    mut jobs: Jobs,
-) where
+/// Where the feeder and those that it has started put results. When the last of them has ended there will be no more.
+struct Out<T> {
+    results: Queue<(usize, Outcome<T>)>,
+    window: Rc<Window>,
+}
+
+impl<T> Drop for Out<T> {
+    fn drop(&mut self) {
+        self.results.close();
+    }
+}
+
+/// Says why there are no more results, unless the input has ended: of a feeder that is killed, perhaps before its first turn, that it was.
+struct End<T> {
+    out: Rc<Out<T>>,
+    why: Option<JoinError>,
+}
+
+impl<T> Drop for End<T> {
+    fn drop(&mut self) {
+        if let Some(error) = self.why.take() {
+            let _ = self.out.results.try_put((self.out.window.started.get(), Err(error)));
+        }
+    }
+}
+
+fn feed<I, F, T>((group, kills): (&Group, u64), items: I, f: &Rc<F>, mut end: End<T>, mut jobs: Jobs)
+where
     I: IntoIterator,
     I::Item: 'static,
     F: Fn(I::Item) -> T + 'static,
     T: 'static,
 {
+    let out = end.out.clone();
+    let window = &out.window;
     let fed = unwind::catch(|| {
         let mut items = items.into_iter();
         loop {
             window.wait_until_open();
-            let Some(item) = items.next() else { return Ok(()) };
-            let (f, report) = (f.clone(), Report::new(window.clone(), results.clone()));
+            let item = items.next()?; // its end needs no reason
+            let (f, report) = (f.clone(), Report::new(out.clone()));
             let builder = Builder::new().spawned_at(jobs.site);
             let job = move || report.give(unwind::catch(|| f(item)));
             let Some(job) = group.spawn_unless_killed(kills, builder, job) else {
-                return Err(JoinError::killed());
+                return Some(JoinError::killed());
             };
             let job = job.unwrap_or_else(|error| panic!("{error}"));
             window.started.set(window.started.get() + 1);
             jobs.add(job.handle());
         }
     });
-    let fed = fed.unwrap_or_else(|payload| match unwind::is_private(&payload) {
+    let why = fed.unwrap_or_else(|payload| match unwind::is_private(&payload) {
         // A kill goes on; `jobs` then ends what was started.
         true => std::panic::resume_unwind(payload),
-        false => Err(JoinError::panicked(payload)),
+        // The iterator of the input has panicked.
+        false => Some(JoinError::panicked(payload)),
     });
     for job in &jobs.started {
         job.wait();
     }
-    if let Err(error) = fed {
-        // The iterator of the input has panicked, or the group was killed: that is the last result.
-        let _ = results.put((window.started.get(), Err(error)));
-    }
-    results.close();
+    end.why = why;
 }
 
 /// Owes one result; if nothing else is given it says that the greenlet was killed. If there is no greenlet, since it could not be
 /// spawned, nothing is owed: the feeder says why.
 struct Report<T> {
     number: usize,
-    window: Rc<Window>,
-    results: Queue<(usize, Outcome<T>)>,
+    out: Rc<Out<T>>,
     given: bool,
 }
 
 impl<T> Report<T> {
     /// Of the item that is started next.
-    fn new(window: Rc<Window>, results: Queue<(usize, Outcome<T>)>) -> Report<T> {
-        Report { number: window.started.get(), window, results, given: false }
+    fn new(out: Rc<Out<T>>) -> Report<T> {
+        Report { number: out.window.started.get(), out, given: false }
     }
 
     fn give(mut self, outcome: Result<T, unwind::Payload>) {
@@ -213,13 +232,13 @@ impl<T> Report<T> {
     fn put(&mut self, outcome: Outcome<T>) {
         self.given = true;
         // Closed only when nobody listens any more.
-        let _ = self.results.try_put((self.number, outcome));
+        let _ = self.out.results.try_put((self.number, outcome));
     }
 }
 
 impl<T> Drop for Report<T> {
     fn drop(&mut self) {
-        if !self.given && self.number < self.window.started.get() {
+        if !self.given && self.number < self.out.window.started.get() {
             self.put(Err(JoinError::killed()));
         }
     }
