@@ -206,6 +206,34 @@ fn one_that_runs_out_of_time_before_it_has_the_lock_again_hands_the_notification
     assert_eq!(log.take(), [1]);
 }
 
+// Whoever began to wait after it was not meant.
+#[test]
+fn one_that_is_killed_before_it_has_the_lock_again_keeps_a_notification_for_all_to_itself() {
+    let state @ (mutex, condvar) = &fixture();
+    let log = Log::new();
+    let killed = waiter(state, &log, 0);
+    yield_now();
+    let guard = mutex.lock();
+    let later = spawn({
+        let (mutex, condvar, log, killed) = (mutex.clone(), condvar.clone(), log.clone(), killed.handle());
+        move || {
+            let guard = mutex.lock();
+            killed.kill_nowait();
+            drop(condvar.wait(guard));
+            log.add(1);
+        }
+    });
+    yield_now(); // stands in line for the lock
+    condvar.notify_all();
+    yield_now(); // and behind it the one that was notified
+    drop(guard);
+    wait_all();
+    assert!(killed.is_finished() && log.len() == 0, "{:?}", log.take());
+    assert_eq!(format!("{condvar:?}"), "Condvar(1 waiting)");
+    condvar.notify_one();
+    later.join().unwrap();
+}
+
 #[test]
 fn one_that_is_killed_with_the_lock_uses_its_notification_up() {
     let state @ (mutex, condvar) = &fixture();

@@ -9,6 +9,10 @@ use crate::hub::Reason;
 use crate::park::{self, Deadline, Woken};
 use crate::waitlist::{Place, WaitList};
 
+/// The notes of those who wait: who was woken by a notification for one, and who by one for all.
+const FOR_ALL: usize = 0;
+const FOR_ONE: usize = 1;
+
 /// Waiting for the data of a [`Mutex`](super::Mutex) to change: gevent's `Condition`.
 ///
 /// Of the shape of [`std::sync::Condvar`], but a handle: clones are the same condition. Waiting takes the guard, so nobody can
@@ -238,8 +242,10 @@ impl Condvar {
         // Nobody runs between this and the park, so no notification can be missed.
         drop(guard);
         let reason = Reason::plain("condition (notify)");
-        let woken = park::wait_on(&self.waiters, &mut Place::default(), reason, deadline);
-        let notified = (woken == Woken::Notified).then(|| Notified { waiters: &self.waiters });
+        let (woken, note) =
+            park::wait_with_note(&self.waiters, &mut Place::default(), FOR_ALL, reason, deadline);
+        let alone = woken == Woken::Notified && note == FOR_ONE;
+        let notified = alone.then(|| Notified { condvar: self });
         let guard = mutex.lock();
         if let Some(notified) = notified {
             notified.use_up();
@@ -266,7 +272,7 @@ impl Condvar {
     /// # waiting[1].kill();
     /// ```
     pub fn notify_one(&self) {
-        self.waiters.wake_one();
+        self.waiters.wake_parked(|task| task.note.set(FOR_ONE));
     }
 
     /// Wakes all that wait. **Switches**: no; they run later, one after the other, as they get the lock.
@@ -290,10 +296,10 @@ impl Condvar {
     }
 }
 
-/// A notification that was received by a greenlet which does not have the lock yet. If it is killed before, the next in line
-/// is notified.
+/// A notification for one that was received by a greenlet which does not have the lock yet. If it is killed before, the next in line is
+/// notified. One for all is not passed on: whoever stands in line then has come after it.
 struct Notified<'a> {
-    waiters: &'a WaitList,
+    condvar: &'a Condvar,
 }
 
 impl Notified<'_> {
@@ -304,7 +310,7 @@ impl Notified<'_> {
 
 impl Drop for Notified<'_> {
     fn drop(&mut self) {
-        self.waiters.wake_one();
+        self.condvar.notify_one();
     }
 }
 
