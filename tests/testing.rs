@@ -333,6 +333,36 @@ fn wait_all_parked_lets_everybody_come_to_rest() {
 }
 
 #[test]
+fn several_that_wait_until_all_are_parked_do_not_wait_for_each_other() {
+    let (event, passed) = (Event::new(), Rc::new(Cell::new(0)));
+    let busy = spawn({
+        let event = event.clone();
+        move || {
+            (0..5).for_each(|_| yield_now());
+            event.wait();
+        }
+    });
+    let waiting = [(); 2].map(|()| {
+        let (event, passed) = (event.clone(), passed.clone());
+        spawn(move || {
+            wait_all_parked();
+            assert!(format!("{event:?}").contains("1 waiting"));
+            passed.set(passed.get() + 1);
+        })
+    });
+    let killed = spawn(wait_all_parked);
+    yield_now();
+    killed.kill(); // counts no longer
+    wait_all_parked();
+    assert!(format!("{event:?}").contains("1 waiting") && passed.get() <= 2);
+    join_all(waiting);
+    assert_eq!(passed.get(), 2);
+    event.set();
+    wait_all_parked();
+    assert!(busy.is_finished());
+}
+
+#[test]
 fn a_connection_in_memory_carries_both_ways_ends_and_breaks() {
     let (client, server) = duplex(3);
     let echo = spawn(move || {

@@ -18,6 +18,9 @@ pub(crate) struct Schedule {
     /// How often a greenlet of this thread, or its root, has left its stack for the hub.
     #[cfg(feature = "testing")]
     pub(crate) switches: Cell<u64>,
+    /// How many tasks let the others run until all of those are parked: the one that runs, or ready.
+    #[cfg(feature = "testing")]
+    pub(crate) standing_back: Cell<usize>,
 }
 
 impl Schedule {
@@ -29,6 +32,8 @@ impl Schedule {
             seed: Cell::new(None),
             #[cfg(feature = "testing")]
             switches: Cell::new(0),
+            #[cfg(feature = "testing")]
+            standing_back: Cell::new(0),
         }
     }
 
@@ -80,6 +85,11 @@ impl Schedule {
     /// Draws the order from now on, or no longer; gives back what held before.
     pub(crate) fn set_seed(&self, seed: Option<u64>) -> Option<u64> {
         self.seed.replace(seed)
+    }
+
+    /// The running task is one that stands back. Is anybody ready who is not?
+    pub(crate) fn has_others_ready(&self) -> bool {
+        self.len() >= self.standing_back.get()
     }
 
     fn draw(&self, state: u64) -> Option<Rc<Task>> {

@@ -47,7 +47,7 @@ fn counted<T>(f: impl FnOnce() -> T) -> (T, u64) {
     (value, hub.schedule.switches.get() - before)
 }
 
-/// Lets the others run until all of them are parked or have ended.
+/// Lets the others run until all of them are parked or have ended, but for those that are in this call, too.
 ///
 /// **Switches**: yes. Greenlets that yield to each other for ever keep it from returning.
 ///
@@ -65,7 +65,21 @@ fn counted<T>(f: impl FnOnce() -> T) -> (T, u64) {
 /// assert!(waiter.is_finished());
 /// ```
 pub fn wait_all_parked() {
-    while !std::thread::panicking() && !Hub::current().schedule.is_empty() {
+    /// Counts the caller as one that stands back, also when it is killed.
+    struct StandingBack;
+    impl StandingBack {
+        fn new() -> StandingBack {
+            Hub::current().schedule.standing_back.update(|count| count + 1);
+            StandingBack
+        }
+    }
+    impl Drop for StandingBack {
+        fn drop(&mut self) {
+            Hub::current().schedule.standing_back.update(|count| count - 1);
+        }
+    }
+    let _standing_back = StandingBack::new();
+    while !std::thread::panicking() && Hub::current().schedule.has_others_ready() {
         park::yield_now();
     }
 }
