@@ -11,7 +11,8 @@ use greenloop::testing::{
     with_seed,
 };
 use greenloop::{
-    Elapsed, join_all, select, shield, sleep, spawn, spawn_later, threadpool, timeout, wait_all, yield_now,
+    Elapsed, idle, join_all, select, shield, sleep, spawn, spawn_later, threadpool, timeout, wait_all,
+    yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -91,6 +92,50 @@ fn real_work_is_waited_for() {
 fn elapsed_outside_virtual_time_says_so() {
     let payload = catch_unwind(elapsed).unwrap_err();
     assert!(payload.downcast_ref::<&str>().unwrap().contains("virtual_time"));
+}
+
+#[test]
+fn time_passes_for_a_loop_that_waits_by_idle_moments() {
+    virtual_time(|| {
+        let hour = SECOND * 3600;
+        let sleeper = spawn(move || (0..3).for_each(|_| sleep(hour)));
+        let idler = spawn({
+            let sleeper = sleeper.handle();
+            move || {
+                while !sleeper.is_finished() {
+                    idle()
+                }
+            }
+        });
+        while !idler.is_finished() {
+            idle();
+        }
+        assert_eq!(elapsed(), hour * 3);
+    });
+}
+
+#[test]
+fn time_passes_for_a_loop_that_waits_by_idle_moments_while_another_thread_may_call() {
+    virtual_time(|| {
+        let remote = greenloop::hub::remote();
+        let sleeper = spawn(|| sleep(Duration::from_millis(20)));
+        while !sleeper.is_finished() {
+            idle();
+        }
+        assert_eq!(elapsed(), Duration::from_millis(20));
+        drop(remote);
+    });
+}
+
+#[test]
+fn work_that_is_done_in_idle_moments_takes_no_virtual_time() {
+    virtual_time(|| {
+        for seconds in 0..2 {
+            assert_eq!(timeout(SECOND, || (0..900).for_each(|_| idle())), Ok(()));
+            assert_eq!(elapsed(), SECOND * seconds);
+            sleep(SECOND);
+        }
+    });
 }
 
 fn order(seed: u64) -> Vec<u32> {

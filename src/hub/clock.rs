@@ -23,7 +23,14 @@ pub(crate) struct Clock {
     /// How far virtual time is ahead of real time.
     #[cfg(feature = "testing")]
     ahead: Cell<u64>,
+    /// How often those that wait for an idle moment have had one since virtual time moved.
+    #[cfg(feature = "testing")]
+    idle_moments: Cell<u32>,
 }
+
+/// So many idle moments come one after the other while virtual time stands still. Work that is done in fewer takes none.
+#[cfg(feature = "testing")]
+const IDLE_MOMENTS: u32 = 1000;
 
 impl Clock {
     pub(crate) fn new() -> Clock {
@@ -34,6 +41,8 @@ impl Clock {
             is_virtual: Cell::new(false),
             #[cfg(feature = "testing")]
             ahead: Cell::new(0),
+            #[cfg(feature = "testing")]
+            idle_moments: Cell::new(0),
         }
     }
 
@@ -67,6 +76,7 @@ impl Clock {
     pub(crate) fn set_virtual(&self, on: bool) {
         let now = self.now();
         self.is_virtual.set(on);
+        self.count_anew();
         if !on {
             self.ahead.set(0);
             self.ahead.set(now.saturating_sub(self.now()));
@@ -75,8 +85,20 @@ impl Clock {
         }
     }
 
+    pub(crate) fn count_anew(&self) {
+        self.idle_moments.set(0);
+    }
+
+    /// There is one more idle moment. Is time virtual, and has it stood still for as many as it may?
+    pub(crate) fn has_stood_long(&self) -> bool {
+        let moments = self.idle_moments.get() + 1;
+        self.idle_moments.set(moments % IDLE_MOMENTS);
+        self.is_virtual() && moments == IDLE_MOMENTS
+    }
+
     /// Moves virtual time.
     pub(crate) fn jump_to(&self, then: u64) {
+        self.count_anew();
         self.recent.set(then.max(self.recent.get()));
     }
 }

@@ -359,6 +359,7 @@ impl Hub {
         self.until_cut.set(turn::BATCH);
         self.io_budget.set(IO_BUDGET);
         self.batch_start.set(self.now());
+        self.clock.count_anew();
     }
 
     /// Kills every greenlet whose number is higher, and runs until they are dead, unless the thread is panicking; those that

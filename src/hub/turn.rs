@@ -178,6 +178,10 @@ impl Hub {
         if idle {
             self.trim_stacks();
         }
+        #[cfg(feature = "testing")]
+        if awaited && self.clock.has_stood_long() {
+            self.let_time_pass();
+        }
         if idle && !awaited {
             self.sleep()?;
         } else if self.reactor.is_of_interest() {
@@ -210,10 +214,15 @@ impl Hub {
             return Err(NothingLeft);
         }
         let next = self.timers.borrow_mut().next_deadline();
+        self.sleep_until(next, outside);
+        Ok(())
+    }
+
+    /// Sleeps until the next timer or an event, or a message if there is work outside.
+    fn sleep_until(&self, next: Option<u64>, outside: bool) {
         #[cfg(feature = "testing")]
         if self.clock.is_virtual() && !outside {
-            self.jump(next);
-            return Ok(());
+            return self.jump(next);
         }
         let timeout = self.sleep_limit(next);
         match self.inbox.borrow().as_ref().filter(|_| outside) {
@@ -228,7 +237,6 @@ impl Hub {
         if self.clock.is_virtual() {
             self.follow(next);
         }
-        Ok(())
     }
 
     /// Until the next timer, or until more memory of free stacks can be given back: after a burst nothing else may happen for long.
@@ -240,6 +248,15 @@ impl Hub {
         }
         let until_trim = self.stacks.has_cold_memory().then_some(Duration::from_nanos(TRIM_EVERY_NANOS));
         until_timer.into_iter().chain(until_trim).min()
+    }
+
+    /// Who waits by looking again in each idle moment would wait for ever for somebody who sleeps.
+    #[cfg(feature = "testing")]
+    fn let_time_pass(&self) {
+        let next = self.timers.borrow_mut().next_deadline();
+        if next.is_some() {
+            self.sleep_until(next, self.has_outside_work());
+        }
     }
 
     /// Everybody is parked and time is virtual: if no descriptor has anything to say, the next timer is due at once.

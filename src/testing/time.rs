@@ -13,6 +13,9 @@ thread_local! {
 /// Runs `f` while the clock of this thread's hub stands still, except that it jumps to the next timer whenever everybody is
 /// parked. So sleeps and timeouts take no real time, and last exactly as long as they say.
 ///
+/// Who waits for an [`idle`](crate::idle()) moment goes first: the clock jumps when there were a thousand of them since it last did. So
+/// work that is done in fewer takes no time, and a loop that waits by `idle` for somebody who sleeps does end.
+///
 /// Real things still take real time: while a thread-pool job runs the clock waits for it; while a
 /// [`Remote`](crate::sync::Remote) lives, or somebody waits for something of [`sync`](crate::sync) or for a waker, the time until
 /// the next timer is given to other threads. Descriptors are
