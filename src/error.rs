@@ -1,6 +1,7 @@
 //! The errors that calls of this crate return, apart from `std::io::Error`.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::unwind::{self, Payload};
@@ -21,7 +22,8 @@ enum Kind {
     Panicked(Payload),
     /// A clone of a panic: its text.
     Told(Box<str>),
-    Refused,
+    /// It could not be waited for, or not be started: why.
+    Refused(Cow<'static, str>),
 }
 
 impl JoinError {
@@ -34,7 +36,13 @@ impl JoinError {
     }
 
     pub(crate) fn refused() -> Self {
-        JoinError(Kind::Refused)
+        Self::because(
+            "the greenlet is still running, and a destructor run by a panic or a kill does not wait",
+        )
+    }
+
+    pub(crate) fn because(why: impl Into<Cow<'static, str>>) -> Self {
+        JoinError(Kind::Refused(why.into()))
     }
 
     /// Passes the failure on to the caller: the panic as it was, anything else as a panic that says so.
@@ -91,6 +99,16 @@ impl JoinError {
     }
 }
 
+/// The value, for a caller that is told of a failure by a panic.
+#[track_caller]
+pub(crate) fn value_of<T>(outcome: Result<T, JoinError>) -> T {
+    // A closure would be where the panic is placed.
+    match outcome {
+        Ok(value) => value,
+        Err(error) => error.rethrow(),
+    }
+}
+
 /// The clone of a panic has its text. The payload, which cannot be cloned, stays with the original.
 impl Clone for JoinError {
     fn clone(&self) -> JoinError {
@@ -98,7 +116,7 @@ impl Clone for JoinError {
             Kind::Killed => Kind::Killed,
             Kind::Panicked(payload) => Kind::Told(unwind::panic_text(payload).into()),
             Kind::Told(text) => Kind::Told(text.clone()),
-            Kind::Refused => Kind::Refused,
+            Kind::Refused(why) => Kind::Refused(why.clone()),
         })
     }
 }
@@ -109,9 +127,7 @@ impl fmt::Display for JoinError {
             Kind::Killed => f.write_str("the greenlet was killed"),
             Kind::Panicked(payload) => write!(f, "the greenlet panicked: {}", unwind::panic_text(payload)),
             Kind::Told(text) => write!(f, "the greenlet panicked: {text}"),
-            Kind::Refused => f.write_str(
-                "the greenlet is still running, and a destructor run by a panic or a kill does not wait",
-            ),
+            Kind::Refused(why) => f.write_str(why),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use greenloop::event::Event;
-use greenloop::pool::{Pool, PoolFull};
+use greenloop::pool::{Group, Pool, PoolFull};
 use greenloop::queue::Queue;
 use greenloop::testing::{for_each_seed, wait_all_parked};
 use greenloop::{LoopExit, current, join_all, kill_all, sleep, spawn, timeout, wait_all, yield_now};
@@ -198,6 +198,41 @@ fn what_would_wait_for_a_slot_of_a_pool_of_size_0_says_so_at_once() {
         assert!(text.contains("a Pool of size 0 has no slots"), "{text}");
     }
     assert_eq!((pool.free_count(), pool.len()), (0, 0));
+}
+
+#[test]
+fn what_fails_in_a_pool_is_placed_at_the_line_of_the_caller() {
+    thread_local! {
+        static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PLACE.set(info.location().map(ToString::to_string).unwrap_or_default());
+        others(info);
+    }));
+    let (none, one) = (Pool::new(0), Pool::new(1));
+    fn end_myself(_: u8) {
+        greenloop::current().kill_nowait();
+        yield_now();
+    }
+    let calls: [(u32, Box<dyn Fn()>); 11] = [
+        (line!(), Box::new(|| drop(none.spawn(|| ())))),
+        (line!(), Box::new(|| none.add(spawn(|| ())))),
+        (line!(), Box::new(|| none.apply(|| ()))),
+        (line!(), Box::new(|| drop(none.map([1], |n| n)))),
+        (line!(), Box::new(|| _ = none.imap([1], |n| n).next())),
+        (line!(), Box::new(|| _ = none.imap_unordered([1], |n| n).next())),
+        (line!(), Box::new(|| one.apply(|| end_myself(1)))),
+        (line!(), Box::new(|| drop(one.map([1], end_myself)))),
+        (line!(), Box::new(|| _ = one.imap([1], end_myself).next())),
+        (line!(), Box::new(|| _ = one.imap_unordered([1], end_myself).next())),
+        (line!(), Box::new(|| drop(Group::new().map([1], end_myself)))),
+    ];
+    for (line, call) in calls {
+        panic_of(call);
+        let place = PLACE.take();
+        assert!(place.starts_with(&format!("{}:{line}:", file!())), "{place} and not line {line}");
+    }
 }
 
 // HB01: it had said that it waits for a semaphore.

@@ -188,8 +188,8 @@ impl<H: Handler> TestRequest<'_, H> {
     /// ```
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        let name: HeaderName = name.parse().unwrap_or_else(|_| panic!("`{name}` is no header name"));
-        let value = HeaderValue::from_str(value).unwrap_or_else(|_| panic!("{value:?} is no header value"));
+        let Ok(name) = name.parse::<HeaderName>() else { panic!("`{name}` is no header name") };
+        let Ok(value) = HeaderValue::from_str(value) else { panic!("{value:?} is no header value") };
         self.headers.append(name, value);
         self
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::map::{Imap, ImapUnordered};
 use super::members::{Members, Patience};
-use crate::error::JoinError;
+use crate::error::{self, JoinError};
 use crate::greenlet::{self, Builder, Greenlet, Handle};
 use crate::park::Deadline;
 
@@ -263,7 +263,7 @@ impl Group {
         if std::thread::panicking() || (self.members.is_full() && self.contains(greenlet::current())) {
             return f();
         }
-        self.spawn(f).join().unwrap_or_else(|error| error.rethrow())
+        error::value_of(self.spawn(f).join())
     }
 
     /// Runs `f` over all items, each in a greenlet, as many at a time as a pool allows, and gives the results in the order of
@@ -308,7 +308,7 @@ impl Group {
         match results {
             // Only some of them were started.
             Ok(_) if killed => JoinError::killed().rethrow(),
-            results => results.unwrap_or_else(|error| error.rethrow()),
+            results => error::value_of(results),
         }
     }
 

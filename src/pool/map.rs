@@ -7,7 +7,8 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::Group;
-use crate::error::JoinError;
+use super::members::NO_SLOTS;
+use crate::error::{self, JoinError};
 use crate::greenlet::{self, Builder, Greenlet};
 use crate::hub::{Object, Reason};
 use crate::park::{self, Deadline, Woken};
@@ -187,10 +188,15 @@ where
             let (f, report) = (f.clone(), Report::new(out.clone()));
             let builder = Builder::new().spawned_at(jobs.site);
             let job = move || report.give(unwind::catch(|| f(item)));
-            let Some(job) = group.spawn_unless_killed(kills, builder, job) else {
-                return Some(JoinError::killed());
+            // What goes wrong here is told where the result is asked for, and not by a panic at this line.
+            if group.members.is_hopeless() {
+                return Some(JoinError::because(NO_SLOTS));
+            }
+            let job = match group.spawn_unless_killed(kills, builder, job) {
+                Some(Ok(job)) => job,
+                Some(Err(error)) => return Some(JoinError::because(error.to_string())),
+                None => return Some(JoinError::killed()),
             };
-            let job = job.unwrap_or_else(|error| panic!("{error}"));
             window.started.set(window.started.get() + 1);
             jobs.add(job.handle());
         }
@@ -308,7 +314,7 @@ impl<T> Iterator for Imap<T> {
             if let Some(outcome) = self.early.remove(&self.next) {
                 self.next += 1;
                 self.feed.window.count_taken();
-                return Some(outcome.unwrap_or_else(|error| error.rethrow()));
+                return Some(error::value_of(outcome));
             }
             let (number, outcome) = self.feed.next()?;
             self.early.insert(number, outcome);
@@ -384,7 +390,7 @@ impl<T> Iterator for ImapUnordered<T> {
     fn next(&mut self) -> Option<Self::Item> {
         let (_, outcome) = self.feed.next()?;
         self.feed.window.count_taken();
-        Some(outcome.unwrap_or_else(|error| error.rethrow()))
+        Some(error::value_of(outcome))
     }
 }
 

@@ -17,6 +17,10 @@ use crate::lock::Semaphore;
 use crate::park::{self, Deadline, Woken};
 use crate::waitlist::{Listener, Place, WaitList, Waiter};
 
+/// Why nothing is started in a pool of size 0.
+pub(super) const NO_SLOTS: &str =
+    "a Pool of size 0 has no slots, so this would wait for one for ever: make it of size 1 at least";
+
 pub(super) struct Members {
     slots: Option<Slots>,
     /// By the id of the greenlet.
@@ -79,6 +83,11 @@ impl Members {
         self.slots.as_ref().is_some_and(|slots| slots.free.available() == 0)
     }
 
+    /// Will there never be a slot?
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.slots.as_ref().is_some_and(|slots| slots.size == 0)
+    }
+
     pub(super) fn contains(&self, member: &Handle) -> bool {
         self.table.borrow().contains_key(&member.id())
     }
@@ -101,11 +110,7 @@ impl Members {
             Patience::For(timeout) => Deadline::after(Some(timeout)),
             Patience::Endless => Deadline::NEVER,
         };
-        let hopeless = slots.size == 0 && matches!(patience, Patience::Endless);
-        assert!(
-            !hopeless,
-            "a Pool of size 0 has no slots, so this would wait for one for ever: make it of size 1 at least"
-        );
+        assert!(!self.is_hopeless() || !matches!(patience, Patience::Endless), "{NO_SLOTS}");
         slots.free.acquire_until(deadline, slots.reason())
     }
 

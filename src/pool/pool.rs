@@ -191,9 +191,10 @@ impl Pool {
         T: 'static,
     {
         match self.members.take_slot(patience) {
-            true => {
-                Ok(self.members.spawn_in_slot(Builder::new(), f).unwrap_or_else(|error| panic!("{error}")))
-            }
+            true => match self.members.spawn_in_slot(Builder::new(), f) {
+                Ok(greenlet) => Ok(greenlet),
+                Err(error) => panic!("{error}"),
+            },
             false => Err(PoolFull(f)),
         }
     }

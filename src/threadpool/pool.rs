@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::borrow;
 use super::job::{Done, Job, Slot};
 use super::worker::{Errand, Workers};
-use crate::error::JoinError;
+use crate::error::{self, JoinError};
 use crate::hub::Hub;
 use crate::pool::{Imap, ImapUnordered, Pool};
 
@@ -115,7 +115,7 @@ impl ThreadPool {
     /// ```
     #[track_caller]
     pub fn set_limit(&self, limit: usize) {
-        self.workers().set_limit(limit).unwrap_or_else(|error| no_thread(error));
+        has_thread(self.workers().set_limit(limit));
     }
 
     /// Sets how long a thread may be idle before it ends; 5 s at first. `Duration::MAX` is for ever.
@@ -205,7 +205,7 @@ impl ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.try_spawn(f).unwrap_or_else(|error| no_thread(error))
+        has_thread(self.try_spawn(f))
     }
 
     /// [`spawn`](Self::spawn) for callers who can tell of the failure.
@@ -244,7 +244,7 @@ impl ThreadPool {
         F: FnOnce() -> T + Send,
         T: Send,
     {
-        self.try_apply(f).unwrap_or_else(|error| no_thread(error))
+        has_thread(self.try_apply(f))
     }
 
     /// [`apply`](Self::apply) for callers who can tell of the failure.
@@ -293,7 +293,7 @@ impl ThreadPool {
             jobs.push(self.spawn(move || f(item)));
         }
         let results: Result<Vec<T>, JoinError> = jobs.into_iter().map(Job::join).collect();
-        results.unwrap_or_else(|error| error.rethrow())
+        error::value_of(results)
     }
 
     /// Like [`map`](Self::map), but lazy: gives each result when it and all before it have arrived. As many items are taken
@@ -361,7 +361,7 @@ impl ThreadPool {
         let (pool, f) = (self.clone(), Arc::new(f));
         move |item| {
             let f = f.clone();
-            pool.spawn(move || f(item)).join().unwrap_or_else(|error| error.rethrow())
+            error::value_of(pool.spawn(move || f(item)).join())
         }
     }
 
@@ -463,8 +463,11 @@ impl ThreadPool {
 }
 
 #[track_caller]
-fn no_thread(error: io::Error) -> ! {
-    panic!("the thread pool cannot start its first thread: {error}")
+fn has_thread<T>(done: io::Result<T>) -> T {
+    match done {
+        Ok(value) => value,
+        Err(error) => panic!("the thread pool cannot start its first thread: {error}"),
+    }
 }
 
 impl fmt::Debug for ThreadPool {
