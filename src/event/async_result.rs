@@ -117,7 +117,7 @@ impl<T> AsyncResult<T> {
     ///
     /// **Switches**: unless it has.
     ///
-    /// **While unwinding** it returns `false` at once.
+    /// **While unwinding** it says so at once.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left

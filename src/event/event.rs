@@ -139,7 +139,7 @@ impl Event {
     ///
     /// **Switches**: as [`wait`](Self::wait).
     ///
-    /// **While unwinding** it returns `false` at once.
+    /// **While unwinding** it says at once whether the flag is set.
     ///
     /// # Panics
     /// On a thread's root with [`LoopExit`](crate::LoopExit) if the time is beyond the reach of the clock and nothing is left

@@ -114,7 +114,7 @@ impl<T> AsyncResult<T> {
     ///
     /// **Switches**: as [`wait`](Self::wait).
     ///
-    /// **While unwinding** it returns `false` at once, on a thread with a hub.
+    /// **While unwinding** it says so at once, on a thread with a hub.
     ///
     /// # Examples
     /// ```

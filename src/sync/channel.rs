@@ -517,7 +517,7 @@ impl<T> IntoIterator for Receiver<T> {
     }
 }
 
-/// The items of a [`Receiver`] as they come. While unwinding `next` ends the iteration instead of waiting.
+/// The items of a [`Receiver`] as they come. While unwinding `next` ends the iteration instead of waiting, on a thread with a hub.
 ///
 /// # Examples
 /// ```
@@ -544,7 +544,7 @@ impl<T> Iterator for Iter<'_, T> {
 }
 
 /// The items of a [`Receiver`] as they come, with the receiver inside. While unwinding `next` ends the iteration instead of
-/// waiting.
+/// waiting, on a thread with a hub.
 ///
 /// # Examples
 /// ```

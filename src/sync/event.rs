@@ -136,7 +136,7 @@ impl Event {
     ///
     /// **Switches**: as [`wait`](Self::wait).
     ///
-    /// **While unwinding** it returns `false` at once, on a thread with a hub.
+    /// **While unwinding** it says at once whether the flag is set, on a thread with a hub.
     ///
     /// # Examples
     /// ```

@@ -430,6 +430,9 @@ impl Arm for After {
 /// comma, which a block does not need. Which of several arms that are ready at the same time is asked first is drawn each time, so that
 /// each has its turn; under `testing::with_seed` equal seeds draw the same.
 ///
+/// Each arm takes some of the depth that the compiler allows to macros, the more the longer its object: beyond a dozen the crate that has
+/// them may have to say `#![recursion_limit = "256"]`.
+///
 /// **Switches**: unless an arm is ready or there is a `default`.
 ///
 /// **While unwinding** it takes an `after` at once, however long; without one it panics: give it a `default` there.
