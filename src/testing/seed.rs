@@ -42,11 +42,20 @@ pub fn with_seed<T>(seed: u64, f: impl FnOnce() -> T) -> T {
     f()
 }
 
+fn from_environment(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    match text.parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{name} is `{text}`, which is not a number"),
+    }
+}
+
 /// Runs `f` once for each seed from 0 to `count`, each time [`with_seed`] and in [`virtual_time`], from the root of the
 /// thread. It is given the seed, from which it may draw what else is to differ. Greenlets that a run leaves behind are killed
 /// before the next.
 ///
-/// If the environment variable `GREENLOOP_SEED` is set, only that seed is run.
+/// If the environment variable `GREENLOOP_SEED` is set, only that seed is run. With `GREENLOOP_SEEDS` it is so many, whatever `count` says:
+/// more of them over night, or fewer where each takes long.
 ///
 /// **Switches**: yes.
 ///
@@ -68,15 +77,15 @@ pub fn with_seed<T>(seed: u64, f: impl FnOnce() -> T) -> T {
 /// });
 /// ```
 pub fn for_each_seed(count: u64, mut f: impl FnMut(u64)) {
-    let only = std::env::var("GREENLOOP_SEED").ok().map(|seed| match seed.parse() {
-        Ok(seed) => seed..seed + 1,
-        Err(_) => panic!("GREENLOOP_SEED is `{seed}`, which is not a number"),
-    });
+    let seeds = match (from_environment("GREENLOOP_SEED"), from_environment("GREENLOOP_SEEDS")) {
+        (Some(only), _) => only..only.saturating_add(1),
+        (None, other) => 0..other.unwrap_or(count),
+    };
     assert!(
         std::thread::panicking() || Hub::current().running().is_root,
         "for_each_seed kills what a run leaves behind, so it is for the root of a thread"
     );
-    for seed in only.unwrap_or(0..count) {
+    for seed in seeds {
         let hub = Hub::current();
         let before = hub.new_id();
         let outcome = unwind::catch(|| virtual_time(|| with_seed(seed, || f(seed))));
