@@ -303,6 +303,24 @@ fn a_failure_tells_its_seed_before_what_is_left_over_is_killed() {
     assert!(seed < killed, "{output}");
 }
 
+// In a process of its own, as the environment belongs to all threads.
+#[test]
+fn the_environment_says_how_many_seeds_are_run_or_which() {
+    const NAME: &str = "the_environment_says_how_many_seeds_are_run_or_which";
+    if is_child(NAME) {
+        for_each_seed(2, |seed| println!("seed {seed}"));
+        return;
+    }
+    let seeds = |name, value| {
+        let output = common::child(NAME).env(name, value).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.matches("seed ").count()
+    };
+    assert_eq!(seeds("GREENLOOP_SEEDS", "5"), 5);
+    assert_eq!(seeds("GREENLOOP_SEED", "7"), 1);
+    assert_eq!(seeds("GREENLOOP_OTHER", "7"), 2);
+}
+
 #[test]
 fn nothing_is_lost_whatever_the_order() {
     // QU41, QU42, LO16: over 2,000 orders with kills and timeouts.

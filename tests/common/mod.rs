@@ -77,12 +77,15 @@ pub(crate) fn on_a_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'sta
 
 /// Runs the test `name` of this test binary again in a process of its own, with `CHILD` set to `name`.
 pub(crate) fn run_as_child(name: &str) -> std::process::Output {
-    std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env("CHILD", name)
-        .env_remove("RUST_BACKTRACE")
-        .output()
-        .unwrap()
+    child(name).output().unwrap()
+}
+
+/// The process that [`run_as_child`] starts.
+pub(crate) fn child(name: &str) -> std::process::Command {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", name, "--nocapture", "--test-threads=1"]);
+    child.env("CHILD", name).env_remove("RUST_BACKTRACE");
+    child
 }
 
 /// Is this the process that [`run_as_child`] has started for the test `name`?
