@@ -1,8 +1,8 @@
 //! The deadlock report: when it comes, what it says, and that the hub goes on.
 
 mod common;
+mod panic_place;
 
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -115,14 +115,7 @@ fn the_report_names_the_line_that_blocks() {
 // HB01: so does what the panic hook is told.
 #[test]
 fn the_panic_is_placed_where_the_root_blocks() {
-    thread_local! {
-        static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
-    }
-    let others = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        PLACE.set(info.location().map(ToString::to_string).unwrap_or_default());
-        others(info);
-    }));
+    panic_place::note();
     let (never, stuck) = (Event::new(), spawn(|| Event::new().wait()).handle());
     let calls: [(u32, Call); 6] = [
         (line!(), Box::new(|| Event::new().wait())),
@@ -134,7 +127,7 @@ fn the_panic_is_placed_where_the_root_blocks() {
     ];
     for (line, call) in calls {
         ignore(report_of(call));
-        let place = PLACE.take();
+        let place = panic_place::last();
         assert!(place.starts_with(&format!("{}:{line}:", file!())), "{place} and not line {line}");
     }
 }

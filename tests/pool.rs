@@ -1,6 +1,7 @@
 //! Pools of greenlets.
 
 mod net_support;
+mod panic_place;
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -202,14 +203,7 @@ fn what_would_wait_for_a_slot_of_a_pool_of_size_0_says_so_at_once() {
 
 #[test]
 fn what_fails_in_a_pool_is_placed_at_the_line_of_the_caller() {
-    thread_local! {
-        static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
-    }
-    let others = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        PLACE.set(info.location().map(ToString::to_string).unwrap_or_default());
-        others(info);
-    }));
+    panic_place::note();
     let (none, one) = (Pool::new(0), Pool::new(1));
     fn end_myself(_: u8) {
         greenloop::current().kill_nowait();
@@ -230,7 +224,7 @@ fn what_fails_in_a_pool_is_placed_at_the_line_of_the_caller() {
     ];
     for (line, call) in calls {
         panic_of(call);
-        let place = PLACE.take();
+        let place = panic_place::last();
         assert!(place.starts_with(&format!("{}:{line}:", file!())), "{place} and not line {line}");
     }
 }
