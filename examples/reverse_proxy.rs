@@ -129,13 +129,10 @@ impl Upload {
 
     /// Waits for the head of the answer: as long as the upload goes on, and then no longer than the upstream server may be silent.
     fn listen(&mut self, connection: &mut Connection) -> Result<Head, Failure> {
-        let socket = connection.get_ref().try_clone().map_err(Failure::Upstream)?;
         loop {
             if let Some(upload) = self.0.as_ref().filter(|_| connection.buffer().is_empty()) {
-                let listening = spawn({
-                    let socket = socket.try_clone().map_err(Failure::Upstream)?;
-                    move || select(&[&socket], &[], None).map(drop)
-                });
+                let socket = connection.get_ref().try_clone().map_err(Failure::Upstream)?;
+                let listening = spawn(move || select(&[&socket], &[], None).map(drop));
                 wait_any(&[upload, &listening]);
                 listening.kill();
             }
@@ -149,15 +146,9 @@ impl Upload {
         }
     }
 
-    /// Why it has ended before its end, if it has.
-    fn failure(mut self) -> Option<Failure> {
-        self.0.take_if(|upload| upload.is_finished())?.join().ok()?.err()
-    }
-
-    /// Ends it. True if all of it had been sent.
-    fn end(mut self) -> bool {
-        let ended = self.0.take_if(|upload| upload.is_finished());
-        ended.is_some_and(|upload| matches!(upload.join(), Ok(Ok(()))))
+    /// Ends it. How it had ended by itself, if it had.
+    fn end(mut self) -> Option<Result<(), Failure>> {
+        self.0.take_if(|upload| upload.is_finished())?.join().ok()
     }
 }
 
@@ -410,7 +401,7 @@ impl AnswerBody {
     }
 
     fn finish(&mut self) {
-        let is_sent = self.upload.take().is_none_or(Upload::end);
+        let is_sent = self.upload.take().is_none_or(|upload| matches!(upload.end(), Some(Ok(()))));
         let is_whole = is_sent && self.left != Left::UntilClose;
         self.left = Left::Nothing;
         if let Some(connection) = self.connection.take().filter(|_| is_whole && self.keeps_alive) {
@@ -461,8 +452,8 @@ impl AnswerBody {
 impl Read for AnswerBody {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
         // If it is the client's upload that has failed, which ends the connection, that is the reason and not its end.
-        self.read_answer(place).map_err(|error| match self.upload.take().and_then(Upload::failure) {
-            Some(Failure::Client(failure)) => failure,
+        self.read_answer(place).map_err(|error| match self.upload.take().and_then(Upload::end) {
+            Some(Err(Failure::Client(failure))) => failure,
             _ => error,
         })
     }

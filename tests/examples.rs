@@ -423,10 +423,7 @@ fn echoing(head: &'static str) -> (String, std::sync::mpsc::Receiver<()>) {
     let (sender, over) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
-            let (mut request, mut byte) = (Vec::new(), [0]);
-            while !request.ends_with(b"\r\n\r\n") && socket.read(&mut byte).unwrap() == 1 {
-                request.push(byte[0]);
-            }
+            until(&mut socket, "\r\n\r\n");
             socket.write_all(head.as_bytes()).unwrap();
             let mut back = socket.try_clone().unwrap();
             let _ = std::io::copy(&mut socket, &mut back);

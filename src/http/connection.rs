@@ -349,8 +349,7 @@ impl Connection<'_> {
             response.check_against(&request);
         }
         let body = request.body();
-        let is_here = body.come_back();
-        if !is_here && response.take_over.is_some() {
+        if !body.come_back() && response.take_over.is_some() {
             let text = "a handler that holds the body of the request cannot give the connection away";
             *response = Response::failed(text);
         }
@@ -362,7 +361,6 @@ impl Connection<'_> {
             return Ok(After::Close);
         }
         let keep_alive = is_sound
-            && is_here
             && framing.keep_alive
             && !body.io().transport().is_stopping()
             && limits.max_requests.is_none_or(|most| self.served < most)

@@ -13,6 +13,8 @@ use polling::{Event, Events, Poller};
 
 use super::{EVENTS, Interest, Ready};
 
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(EVENTS).unwrap();
+
 pub(crate) struct Driver {
     poller: Arc<Poller>,
     events: RefCell<Events>,
@@ -24,8 +26,7 @@ impl Driver {
 
     pub(crate) fn new() -> io::Result<(Driver, Waker)> {
         let poller = Arc::new(Poller::new()?);
-        let events =
-            RefCell::new(Events::with_capacity(NonZeroUsize::new(EVENTS).unwrap_or(NonZeroUsize::MIN)));
+        let events = RefCell::new(Events::with_capacity(CAPACITY));
         Ok((Driver { poller: poller.clone(), events }, Waker { poller }))
     }
 
