@@ -45,8 +45,17 @@ pub(crate) struct Deadline(Option<u64>);
 impl Deadline {
     pub(crate) const NEVER: Deadline = Deadline(None);
 
+    #[inline]
     pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
-        Deadline(timeout.and_then(|timeout| Hub::current().deadline(timeout)))
+        match timeout {
+            None => Deadline::NEVER,
+            Some(timeout) => Deadline::in_time(timeout),
+        }
+    }
+
+    #[inline(never)]
+    fn in_time(timeout: Duration) -> Deadline {
+        Deadline(Hub::current().deadline(timeout))
     }
 
     /// The one that comes first.
@@ -191,13 +200,18 @@ pub(crate) fn yield_now() {
 pub(crate) fn take_turn() {
     let hub = Hub::current();
     match hub.io_budget.get() {
-        0 => {
-            hub.io_budget.set(IO_BUDGET);
-            hub.had_long_turn();
-            yield_now();
-        }
+        0 => give_way(hub),
         left => hub.io_budget.set(left - 1),
     }
+}
+
+/// Apart, so that an operation that goes on has no registers to save for it.
+#[cold]
+#[inline(never)]
+fn give_way(hub: &Hub) {
+    hub.io_budget.set(IO_BUDGET);
+    hub.had_long_turn();
+    yield_now();
 }
 
 /// Gives the running greenlet so many operations until [`take_turn`] lets the others run, for one that keeps its own count.

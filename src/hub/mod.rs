@@ -52,9 +52,9 @@ use schedule::Schedule;
 use spares::Spares;
 #[cfg(feature = "http")]
 pub(crate) use task::{End, Rounds};
-pub(crate) use task::{Extras, NEVER, Object, Origin, Park, Reason, State, Task, Wake};
+pub(crate) use task::{Extras, HOT, HOTTEST, NEVER, Object, Origin, Park, Reason, State, Task, Wake};
 use timers::{TimerKey, Timers};
-pub(crate) use turn::NothingLeft;
+pub(crate) use turn::{FETCHED_TASKS, NothingLeft};
 pub(crate) use values::{Bound, Key};
 
 /// What is to happen to a task when a timer fires. The task stands beside the effect: to drop an alarm is to let go of the task,
@@ -235,10 +235,9 @@ impl Hub {
         true
     }
 
-    /// Wakes a task for what an event has changed. It has slept, so that nothing of it is in the processor's caches.
-    pub(crate) fn wake_cold<T>(&self, task: &Rc<Task>, event: &T) {
+    /// Wakes a task for an event. It has slept, so that nothing of it is in the processor's caches.
+    pub(crate) fn wake_cold(&self, task: &Rc<Task>) {
         if self.wake(task, Wake::Notified) {
-            task.event.set(std::ptr::from_ref(event).cast());
             self.cold.set(self.cold.get() + 1);
         }
     }

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::rc::Rc;
 
 use super::Task;
@@ -65,10 +64,9 @@ impl Schedule {
         among(random, count)
     }
 
-    /// Shows the tasks at these places of the queue, as far as there are any.
-    pub(super) fn next(&self, places: Range<usize>, look: impl Fn(&Task)) {
-        let ready = self.ready.borrow();
-        ready.iter().take(places.end).skip(places.start).for_each(|task| look(task));
+    /// Shows the next so many tasks, as far as there are as many.
+    pub(super) fn next(&self, count: usize, look: impl Fn(&Task)) {
+        self.ready.borrow().iter().take(count).for_each(|task| look(task));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -119,7 +119,7 @@ const EXPIRED: u8 = 2;
 /// Set when the kill has been thrown at least once.
 const THROWN: u8 = 4;
 
-/// Room for a registration and the socket that was made with it and mostly lies behind it; or for what a greenlet that rests has kept.
+/// Room for what a greenlet that rests has kept.
 const FETCHED: usize = 256;
 
 /// What a wake-up, a switch and a park need comes first and lies close together: with thousands of greenlets it comes from far away, line
@@ -133,8 +133,6 @@ pub(crate) struct Task {
     pub(crate) is_root: bool,
     /// How many `shield`s it is in.
     pub(crate) shields: Cell<u32>,
-    /// Where that is which an event has changed for it: an address to fetch, and no more.
-    pub(crate) event: Cell<*const ()>,
     pub(crate) park: Cell<Park>,
     /// The greenlet's frames; absent for a root, after the end, and while it rests. Borrowed only by the one place that resumes.
     pub(crate) coroutine: RefCell<Option<Coroutine>>,
@@ -169,6 +167,8 @@ pub(crate) struct Task {
 
 /// How much of a task a turn needs.
 pub(crate) const HOT: usize = std::mem::offset_of!(Task, id);
+/// The same, if it does not rest but has kept its frames.
+pub(crate) const HOTTEST: usize = std::mem::offset_of!(Task, note);
 
 /// A greenlet that goes on in rounds. Between two of them it *rests*: it is parked, but has no frames and no stack.
 pub(crate) trait Rounds {
@@ -229,7 +229,6 @@ impl Task {
             state: Cell::new(State::Fresh),
             wake: Cell::new(Wake::Notified),
             park: Cell::new(Park::before_first_turn(spawned_at)),
-            event: Cell::new(std::ptr::null()),
             note: Cell::new(0),
             interrupts: Cell::new(0),
             expired: RefCell::new(VecDeque::new()),
@@ -260,7 +259,6 @@ impl Task {
             state,
             wake,
             park,
-            event,
             note,
             interrupts,
             expired,
@@ -282,7 +280,6 @@ impl Task {
         state.set(State::Fresh);
         wake.set(Wake::Notified);
         park.set(Park::before_first_turn(spawned_at));
-        event.set(std::ptr::null());
         note.set(0);
         interrupts.set(0);
         expired.get_mut().clear();
@@ -323,7 +320,6 @@ impl Task {
 
     /// Has the processor fetch what it needs first, for it will run soon.
     pub(crate) fn prefetch(&self) {
-        memory::prefetch(self.event.get(), FETCHED);
         if let Some(coroutine) = self.coroutine.try_borrow().ok().as_deref().and_then(Option::as_ref) {
             coroutine.prefetch();
         } else if let Some(rounds) = self.rounds.take() {

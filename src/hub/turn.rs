@@ -14,13 +14,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::task::{HOT, NEVER};
+use super::task::NEVER;
 use super::{Alarm, Effect, Hub, IO_BUDGET, State, Task, Wake};
 use crate::coro::{Coroutine, Label, Step};
 use crate::report;
 use crate::stack::DEFAULT_STACK_SIZE;
 use crate::sys::driver::EVENTS;
-use crate::sys::memory;
 
 /// Resumptions between two looks at descriptors and timers: as many as a look brings, so that however many clients come at once, whoever is
 /// due by the clock stands behind no more than a batch of them.
@@ -29,9 +28,9 @@ pub(super) const BATCH: u32 = EVENTS as u32;
 const CLOCK_EVERY: u32 = 16;
 /// A turn that has used up its operations on descriptors counts for so many.
 const LONG_TURN: u32 = 8;
-/// Of so many tasks at a time what they need is fetched ahead: together, so that the page tables are walked for several at once, and few
+/// Of so many tasks at a time the frames are fetched ahead: together, so that the page tables are walked for several at once, and few
 /// enough that it is still there when their turn comes.
-const FETCHED_TASKS: usize = 8;
+pub(crate) const FETCHED_TASKS: usize = 8;
 /// A batch that has taken so long is cut short. The figure is gevent's: Python's switch interval.
 const BATCH_NANOS: u64 = 5_000_000;
 /// So late a timer ends a batch. Not at once: of many sleepers that come due one after the other, those of a millisecond go on together, and
@@ -85,8 +84,7 @@ impl Hub {
         let left = self.cold.get() - 1;
         self.cold.set(left);
         if left.is_multiple_of(FETCHED_TASKS as u32) {
-            self.schedule.next(FETCHED_TASKS..2 * FETCHED_TASKS, |task| memory::prefetch(task, HOT));
-            self.schedule.next(0..FETCHED_TASKS, Task::prefetch);
+            self.schedule.next(FETCHED_TASKS, Task::prefetch);
         }
     }
 
@@ -172,6 +170,9 @@ impl Hub {
     }
 
     /// Looks at descriptors, messages and timers, and sleeps before if nobody is ready.
+    ///
+    /// Not in the loop that resumes, which has better use for the registers.
+    #[inline(never)]
     fn poll(&self) -> Result<(), NothingLeft> {
         let idle = self.schedule.is_empty();
         let awaited = idle && !self.idlers.is_empty();

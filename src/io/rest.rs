@@ -19,7 +19,7 @@ impl<T: AsFd> Watched<T> {
     /// # Errors
     /// That another greenlet is already waiting for the same.
     pub(crate) fn rest_until_readable(&self) -> io::Result<(Resting, Reason)> {
-        self.enlist(Direction::Read)?;
+        self.enlist(Direction::Read, std::ptr::null())?;
         Ok((Resting { source: self.source().clone() }, self.reason(Direction::Read)))
     }
 }

@@ -387,7 +387,9 @@ impl<T: AsFd> Watched<T> {
         Expectation::possible(&self.source)
     }
 
+    /// In the frame of the operation: see [`park`], and of thousands who wait each frame less is a line or two less to come from far away.
     #[track_caller]
+    #[inline(always)]
     fn wait(&self, direction: Direction, deadline: Deadline) -> io::Result<()> {
         let waiting = self.begin_waiting(direction)?;
         let woken = park::park(self.reason(direction), deadline);
@@ -399,6 +401,7 @@ impl<T: AsFd> Watched<T> {
         }
     }
 
+    #[inline]
     pub(super) fn reason(&self, direction: Direction) -> Reason {
         let what = match direction {
             Direction::Read => "descriptor (readable)",
@@ -410,18 +413,21 @@ impl<T: AsFd> Watched<T> {
     /// Makes the running task the one that is woken by an event, until what it gives is dropped.
     #[inline(always)]
     fn begin_waiting(&self, direction: Direction) -> io::Result<Waiting<'_>> {
-        let hub = self.enlist(direction)?;
+        let here = 0u8;
+        let hub = self.enlist(direction, (&raw const here).cast())?;
         Ok(Waiting { source: &self.source, direction, hub })
     }
 
-    /// The same, for whoever undoes it.
+    /// The same, for whoever undoes it. `frames` is an address among the frames that it keeps meanwhile, or null.
     #[inline(always)]
-    pub(super) fn enlist(&self, direction: Direction) -> io::Result<&'static Hub> {
+    pub(super) fn enlist(&self, direction: Direction, frames: *const ()) -> io::Result<&'static Hub> {
         let hub = Hub::current();
-        if !self.source.begin(direction, Waiter::Task(hub.running())) {
+        let running = hub.running();
+        let task = Rc::as_ptr(&running);
+        if !self.source.begin(direction, Waiter::Task(running)) {
             return Err(self.is_taken(direction));
         }
-        if let Err(error) = hub.reactor.begin_waiting(self.get().as_fd(), &self.source) {
+        if let Err(error) = hub.reactor.begin_waiting(self.get().as_fd(), &self.source, task, frames) {
             self.source.end(direction);
             return Err(error);
         }
@@ -541,7 +547,7 @@ struct Waiting<'a> {
 }
 
 impl Drop for Waiting<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.hub.reactor.done_waiting();
         self.source.end(self.direction);

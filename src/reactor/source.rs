@@ -1,7 +1,6 @@
 //! One registered descriptor: its latches and who waits.
 
-use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Attendant;
@@ -40,74 +39,60 @@ pub(crate) enum Waiter {
     Attendant(Rc<dyn Attendant>),
 }
 
-impl fmt::Display for Waiter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Waiter::Task(task) => write!(f, "greenlet {task}"),
-            Waiter::Attendant(_) => f.write_str("somebody who watches it together with other things"),
-        }
-    }
-}
-
 /// What a turn of a reader needs comes first, within a line of the processor's caches: with thousands of connections it comes from far away.
 #[repr(C)]
 pub(crate) struct Source {
     pub(super) token: u64,
-    /// Set by an event, cleared by an operation that would block.
-    readable: Cell<bool>,
-    writable: Cell<bool>,
+    /// Of each direction: set by an event, cleared by an operation that would block.
+    ready: [Cell<bool>; 2],
     /// After a short read there may be more, as events have told.
     more: Cell<bool>,
-    reader: RefCell<Option<Waiter>>,
-    writer: RefCell<Option<Waiter>>,
+    /// Who waits for each direction: a task, or else an attendant, or nobody.
+    tasks: [Cell<Option<Rc<Task>>>; 2],
+    attendants: [Cell<Option<Rc<dyn Attendant>>>; 2],
 }
 
 impl Source {
     pub(super) fn new(token: u64) -> Source {
         Source {
             token,
-            readable: Cell::new(true),
-            writable: Cell::new(true),
+            ready: [Cell::new(true), Cell::new(true)],
             more: Cell::new(false),
-            reader: RefCell::default(),
-            writer: RefCell::default(),
+            tasks: Default::default(),
+            attendants: Default::default(),
         }
     }
 
-    #[inline]
-    fn ready(&self, direction: Direction) -> &Cell<bool> {
-        match direction {
-            Direction::Read => &self.readable,
-            Direction::Write => &self.writable,
-        }
-    }
-
-    #[inline]
-    fn waiter(&self, direction: Direction) -> &RefCell<Option<Waiter>> {
-        match direction {
-            Direction::Read => &self.reader,
-            Direction::Write => &self.writer,
-        }
-    }
-
+    #[inline(always)]
     fn set_ready(&self, direction: Direction) {
-        self.ready(direction).set(true);
-        match &*self.waiter(direction).borrow() {
-            None => {}
-            Some(Waiter::Task(task)) => Hub::current().wake_cold(task, self),
-            Some(Waiter::Attendant(attendant)) => Hub::current().reactor.call_soon(attendant.clone()),
+        self.ready[direction as usize].set(true);
+        if let Some(task) = self.tasks[direction as usize].take() {
+            Hub::current().wake_cold(&task);
+            self.tasks[direction as usize].set(Some(task));
+        } else if has_one(&self.attendants[direction as usize]) {
+            self.call_attendant(direction);
+        }
+    }
+
+    #[cold]
+    fn call_attendant(&self, direction: Direction) {
+        let place = &self.attendants[direction as usize];
+        let attendant = place.take();
+        place.set(attendant.clone());
+        if let Some(attendant) = attendant {
+            Hub::current().reactor.call_soon(attendant);
         }
     }
 
     #[inline]
     pub(crate) fn is_ready(&self, direction: Direction) -> bool {
-        self.ready(direction).get()
+        self.ready[direction as usize].get()
     }
 
     /// The operation would have blocked.
     #[inline]
     pub(crate) fn would_block(&self, direction: Direction) {
-        self.ready(direction).set(false);
+        self.ready[direction as usize].set(false);
         if direction == Direction::Read {
             self.more.set(false);
         }
@@ -117,23 +102,24 @@ impl Source {
     #[inline]
     pub(crate) fn read_short(&self) {
         if Driver::REPORTS_MORE && !self.more.get() {
-            self.readable.set(false);
+            self.ready[Direction::Read as usize].set(false);
         }
     }
 
     /// Whoever waits shall try again, whatever events say.
     pub(crate) fn look_again(&self) {
-        self.set_ready(Direction::Read);
-        self.set_ready(Direction::Write);
+        self.accept(Ready { token: self.token, readable: true, writable: true, more: false });
     }
 
     /// Takes the place of the one who waits for `direction`; false if somebody has it already.
     #[inline]
     pub(crate) fn begin(&self, direction: Direction, who: Waiter) -> bool {
-        let mut waiter = self.waiter(direction).borrow_mut();
-        let is_free = waiter.is_none();
+        let is_free = !self.is_awaited(direction);
         if is_free {
-            *waiter = Some(who);
+            match who {
+                Waiter::Task(task) => self.tasks[direction as usize].set(Some(task)),
+                Waiter::Attendant(attendant) => self.attendants[direction as usize].set(Some(attendant)),
+            }
         }
         is_free
     }
@@ -141,33 +127,36 @@ impl Source {
     /// Who waits for `direction`, for a report.
     #[cold]
     pub(crate) fn holder(&self, direction: Direction) -> String {
-        self.waiter(direction).borrow().as_ref().map_or_else(String::new, Waiter::to_string)
+        let place = &self.tasks[direction as usize];
+        let Some(task) = place.take() else {
+            return "somebody who watches it together with other things".to_owned();
+        };
+        let holder = format!("greenlet {task}");
+        place.set(Some(task));
+        holder
     }
 
+    /// The task gives its place up.
     #[inline]
     pub(crate) fn end(&self, direction: Direction) {
-        let waiter = self.waiter(direction).take();
-        drop(waiter);
+        drop(self.tasks[direction as usize].take());
     }
 
     /// Takes out those who are no greenlets.
     pub(super) fn dismiss(&self) -> impl Iterator<Item = Rc<dyn Attendant>> {
-        [&self.reader, &self.writer].into_iter().filter_map(|waiter| {
-            let mut waiter = waiter.borrow_mut();
-            match waiter.take() {
-                Some(Waiter::Attendant(attendant)) => Some(attendant),
-                other => {
-                    *waiter = other;
-                    None
-                }
-            }
-        })
+        self.attendants.iter().filter_map(Cell::take)
+    }
+
+    #[inline]
+    fn is_awaited(&self, direction: Direction) -> bool {
+        has_one(&self.tasks[direction as usize]) || has_one(&self.attendants[direction as usize])
     }
 
     pub(super) fn interest(&self) -> Interest {
-        Interest { readable: self.reader.borrow().is_some(), writable: self.writer.borrow().is_some() }
+        Interest { readable: self.is_awaited(Direction::Read), writable: self.is_awaited(Direction::Write) }
     }
 
+    #[inline]
     pub(super) fn accept(&self, ready: Ready) {
         if ready.more {
             self.more.set(true);
@@ -179,4 +168,12 @@ impl Source {
             self.set_ready(Direction::Write);
         }
     }
+}
+
+#[inline]
+fn has_one<T>(place: &Cell<Option<T>>) -> bool {
+    let who = place.take();
+    let has_one = who.is_some();
+    place.set(who);
+    has_one
 }

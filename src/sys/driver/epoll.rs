@@ -52,7 +52,8 @@ impl Driver {
         Ok(epoll::add(&self.poller, descriptor, epoll::EventData::new_u64(token), interest)?)
     }
 
-    pub(crate) fn arm(&self, _: BorrowedFd<'_>, _: u64, _: Interest) -> io::Result<()> {
+    /// Both directions are armed, for ever.
+    pub(crate) fn arm(&self, _: BorrowedFd<'_>, _: u64, _: impl FnOnce() -> Interest) -> io::Result<()> {
         Ok(())
     }
 
@@ -61,13 +62,21 @@ impl Driver {
         let _ = epoll::delete(&self.poller, descriptor);
     }
 
-    /// Calls `ready` for each event. A signal may end it early.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, mut ready: impl FnMut(Ready)) -> io::Result<()> {
+    /// Calls `coming` with the place and the token of each event, and then `ready` for each. A signal may end it early.
+    pub(crate) fn wait(
+        &self,
+        timeout: Option<Duration>,
+        coming: impl Fn(usize, u64),
+        mut ready: impl FnMut(Ready),
+    ) -> io::Result<()> {
         let mut events = self.events.borrow_mut();
         events.clear();
         match wait(self.poller.as_fd(), &mut events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
+        }
+        for (place, event) in events.iter().enumerate() {
+            coming(place, event.u64);
         }
         for event in events.iter() {
             let (token, flags) = (event.u64, event.events);
@@ -142,6 +151,7 @@ fn wait(
     }
     let millis = match timeout {
         None => -1,
+        Some(Duration::ZERO) => 0,
         Some(timeout) => timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i32,
     };
     // SAFETY: `events` has room for `room` items.

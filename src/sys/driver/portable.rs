@@ -35,7 +35,13 @@ impl Driver {
         unsafe { self.poller.add(&descriptor, Event::none(key(token))) }
     }
 
-    pub(crate) fn arm(&self, descriptor: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
+    pub(crate) fn arm(
+        &self,
+        descriptor: BorrowedFd<'_>,
+        token: u64,
+        interest: impl FnOnce() -> Interest,
+    ) -> io::Result<()> {
+        let interest = interest();
         self.poller.modify(descriptor, Event::new(key(token), interest.readable, interest.writable))
     }
 
@@ -44,11 +50,19 @@ impl Driver {
         let _ = self.poller.delete(descriptor);
     }
 
-    /// Calls `ready` for each event.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, mut ready: impl FnMut(Ready)) -> io::Result<()> {
+    /// Calls `coming` with the place and the token of each event, and then `ready` for each.
+    pub(crate) fn wait(
+        &self,
+        timeout: Option<Duration>,
+        coming: impl Fn(usize, u64),
+        mut ready: impl FnMut(Ready),
+    ) -> io::Result<()> {
         let mut events = self.events.borrow_mut();
         events.clear();
         self.poller.wait(&mut events, timeout)?;
+        for (place, event) in events.iter().enumerate() {
+            coming(place, event.key as u64);
+        }
         for event in events.iter() {
             // The event has disarmed both directions. Whoever waits for the other one must try and arm it again.
             ready(Ready { token: event.key as u64, readable: true, writable: true, more: false });
