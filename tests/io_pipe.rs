@@ -3,7 +3,7 @@
 
 mod net_support;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -123,6 +123,19 @@ fn a_killed_or_timed_out_read_or_write_loses_nothing() {
     timeout(PROMPT, || (&*reader).read_to_end(&mut all)).unwrap().unwrap();
     assert_eq!(all.len(), written);
     pattern.check(&all[..60_000]);
+}
+
+#[test]
+fn nothing_is_read_and_written_without_waiting() {
+    let (mut reader, mut writer) = pipe().unwrap();
+    timeout(SHORT, || reader.read(&mut [0; 8])).unwrap_err();
+    let read = || (reader.read(&mut []), reader.read_vectored(&mut [IoSliceMut::new(&mut [])]));
+    let (plain, vectored) = timeout(PROMPT, read).expect("it waits for something to read");
+    assert_eq!((plain.unwrap(), vectored.unwrap()), (0, 0));
+    timeout(SHORT, || writer.write_all(&[7; 1_000_000])).unwrap_err();
+    let write = || (writer.write(&[]), writer.write_vectored(&[IoSlice::new(&[])]));
+    let (plain, vectored) = timeout(PROMPT, write).expect("it waits for room");
+    assert_eq!((plain.unwrap(), vectored.unwrap()), (0, 0));
 }
 
 #[test]

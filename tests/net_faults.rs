@@ -6,7 +6,7 @@ mod net_support;
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -394,6 +394,37 @@ fn interrupted_writer<S: Stream>() {
 fn a_write_that_is_killed_or_timed_out_where_it_parks_has_sent_nothing() {
     interrupted_writer::<TcpStream>();
     interrupted_writer::<UnixStream>();
+}
+
+fn writes_of_nothing<S: Stream>() {
+    let (a, b) = S::pair();
+    fill(&a);
+    let write = |parts: &[IoSlice<'_>]| {
+        let write = || (a.another().write(&[]), a.another().write_vectored(parts));
+        let (plain, vectored) = timeout(PROMPT, write).expect("it waits for room");
+        [plain.map_err(|error| error.kind()), vectored.map_err(|error| error.kind())]
+    };
+    for parts in [&[][..], &[IoSlice::new(&[]), IoSlice::new(&[])]] {
+        assert_eq!(write(parts), [Ok(0), Ok(0)]);
+        // Who waits for room to write something is not in the way.
+        let parked = spawn_parked({
+            let a = a.another();
+            move || a.another().write(b"x").unwrap()
+        });
+        assert!(!parked.is_finished());
+        assert_eq!(write(parts), [Ok(0), Ok(0)]);
+        parked.kill();
+    }
+    a.end(Shutdown::Write);
+    assert_eq!(write(&[]), [Err(ErrorKind::BrokenPipe); 2]);
+    drop(b);
+}
+
+// SK02
+#[test]
+fn nothing_is_written_without_waiting_for_room() {
+    writes_of_nothing::<TcpStream>();
+    writes_of_nothing::<UnixStream>();
 }
 
 // SK20

@@ -170,11 +170,17 @@ impl PipeReader {
 impl Read for &PipeReader {
     #[track_caller]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.watched.with(Direction::Read, None, |mut end| end.read(buf))
     }
 
     #[track_caller]
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Ok(0);
+        }
         self.watched.with(Direction::Read, None, |mut end| end.read_vectored(bufs))
     }
 }
@@ -182,11 +188,17 @@ impl Read for &PipeReader {
 impl Write for &PipeWriter {
     #[track_caller]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.watched.with(Direction::Write, None, |mut end| end.write(buf))
     }
 
     #[track_caller]
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Ok(0);
+        }
         self.watched.with(Direction::Write, None, |mut end| end.write_vectored(bufs))
     }
 

@@ -201,12 +201,27 @@ where
     #[track_caller]
     #[inline]
     pub(super) fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return self.write_nothing();
+        }
         self.writing(|mut socket| socket.write(buf))
     }
 
     #[track_caller]
     pub(super) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return self.write_nothing();
+        }
         self.writing(|mut socket| socket.write_vectored(bufs))
+    }
+
+    /// Nothing needs no room, and so no wait for it. The system is asked all the same: it says if the direction is closed.
+    #[cold]
+    fn write_nothing(&self) -> io::Result<usize> {
+        match self.std().write(&[]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            done => done,
+        }
     }
 }
 
