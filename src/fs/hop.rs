@@ -23,9 +23,10 @@ pub(super) fn look<T: Send + 'static>(
 ) -> io::Result<T> {
     let result = match std::thread::panicking() {
         true => call(),
-        false => threadpool()
-            .try_spawn(call)
-            .and_then(|job| job.join().unwrap_or_else(|error| Err(io::Error::other(error.to_string())))),
+        false => match threadpool().try_spawn(call) {
+            Ok(job) => job.outcome().and_then(|result| result),
+            Err(error) => Err(error),
+        },
     };
     result.map_err(|error| with_context(error, attempted()))
 }

@@ -15,7 +15,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::{Direction, Watched};
-use crate::error::JoinError;
 use crate::sync::Semaphore;
 use crate::sys::descriptor;
 use crate::threadpool::ThreadPool;
@@ -192,10 +191,6 @@ impl Drop for Turn {
     }
 }
 
-fn told(error: JoinError) -> io::Error {
-    io::Error::other(error.to_string())
-}
-
 fn refused() -> io::Error {
     io::Error::other("standard input is not waited for in a destructor run by a panic or a kill")
 }
@@ -233,7 +228,8 @@ impl Stdin {
                 wait_until_ready(io::stdin().as_fd(), Direction::Read)?;
             }
             input().reading = true;
-            worker(&WORKER).spawn(move || read_piece(known)).join().map_err(told)?;
+            let job = worker(&WORKER).try_spawn(move || read_piece(known));
+            job.inspect_err(|_| input().reading = false)?.outcome()?;
         }
         Ok(())
     }
@@ -363,7 +359,7 @@ where
     }
     wait_until_ready(stream().as_fd(), Direction::Write)?;
     let (count, piece) = (piece.len(), piece.to_vec());
-    worker.spawn(move || write(&piece)).join().map_err(told)??;
+    worker.try_spawn(move || write(&piece))?.outcome()??;
     Ok(count)
 }
 

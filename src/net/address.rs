@@ -118,14 +118,16 @@ fn resolve(host: &str, port: u16, limit: Option<Duration>) -> io::Result<Vec<Soc
     // Not `apply`: a lookup may take long, and a greenlet that is killed or out of time does not wait for it.
     let name = host.to_string();
     let lookup = move || std::net::ToSocketAddrs::to_socket_addrs(&(name, port)).map(Vec::from_iter);
-    let job = threadpool().spawn(lookup);
-    let found = match limit {
-        // In a destructor `join` says why it does not wait.
-        Some(limit) if !job.wait_timeout(limit) && !std::thread::panicking() => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the resolver of the system has not answered in the time allowed",
-        )),
-        _ => job.join().unwrap_or_else(|error| Err(io::Error::other(error.to_string()))),
+    let found = match (threadpool().try_spawn(lookup), limit) {
+        (Err(error), _) => Err(error),
+        // In a destructor `outcome` says why it does not wait.
+        (Ok(job), Some(limit)) if !job.wait_timeout(limit) && !std::thread::panicking() => {
+            Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the resolver of the system has not answered in the time allowed",
+            ))
+        }
+        (Ok(job), _) => job.outcome().and_then(|found| found),
     };
     found.map_err(|error| with_context(error, format!("cannot resolve the name `{host}`")))
 }

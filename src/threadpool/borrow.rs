@@ -18,7 +18,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::job::{Done, Slot};
+use super::job::{Done, Slot, not_made};
 use super::worker::{Errand, Workers};
 use crate::greenlet::shield;
 use crate::hub::Hub;
@@ -28,10 +28,10 @@ use crate::report;
 /// Runs `f` on a worker and parks the greenlet, not to be disturbed, until it has ended.
 ///
 /// # Errors
-/// If no worker can be had. `f` has not run and is gone.
+/// If no worker can be had, or if the pool was killed before it came to it. `f` has not run and is gone.
 ///
 /// # Panics
-/// If `f` does, or if the pool was killed before it came to it.
+/// If `f` does.
 #[track_caller]
 pub(super) fn call<'a, F, T>(workers: &Arc<Workers>, f: F) -> io::Result<T>
 where
@@ -51,7 +51,7 @@ where
     match slot.take() {
         Some(Ok(value)) => Ok(value),
         Some(Err(payload)) => std::panic::resume_unwind(payload),
-        None => panic!("the call was not made: the thread pool was killed before it came to it"),
+        None => Err(not_made()),
     }
 }
 

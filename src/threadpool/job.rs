@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -146,6 +147,15 @@ impl<T> Job<T> {
         }
     }
 
+    /// [`join`](Self::join) for callers to whom a failure is one of input and output.
+    #[track_caller]
+    pub(crate) fn outcome(self) -> io::Result<T> {
+        self.join().map_err(|error| match error.is_killed() {
+            true => not_made(),
+            false => io::Error::other(error.to_string()),
+        })
+    }
+
     /// Waits until the call has ended. **Switches**: unless it has ended.
     ///
     /// **While unwinding** it returns at once.
@@ -207,6 +217,11 @@ impl<T> Job<T> {
     pub fn is_finished(&self) -> bool {
         self.slot.has_ended()
     }
+}
+
+/// What there is to say of a call that was thrown away with its pool's queue.
+pub(super) fn not_made() -> io::Error {
+    io::Error::other("the call was not made: the thread pool was killed before it came to it")
 }
 
 impl<T> fmt::Debug for Job<T> {

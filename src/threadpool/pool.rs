@@ -115,7 +115,7 @@ impl ThreadPool {
     /// ```
     #[track_caller]
     pub fn set_limit(&self, limit: usize) {
-        has_thread(self.workers().set_limit(limit));
+        or_panic(self.workers().set_limit(limit));
     }
 
     /// Sets how long a thread may be idle before it ends; 5 s at first. `Duration::MAX` is for ever.
@@ -205,7 +205,7 @@ impl ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        has_thread(self.try_spawn(f))
+        or_panic(self.try_spawn(f))
     }
 
     /// [`spawn`](Self::spawn) for callers who can tell of the failure.
@@ -244,7 +244,7 @@ impl ThreadPool {
         F: FnOnce() -> T + Send,
         T: Send,
     {
-        has_thread(self.try_apply(f))
+        or_panic(self.try_apply(f))
     }
 
     /// [`apply`](Self::apply) for callers who can tell of the failure.
@@ -463,11 +463,8 @@ impl ThreadPool {
 }
 
 #[track_caller]
-fn has_thread<T>(done: io::Result<T>) -> T {
-    match done {
-        Ok(value) => value,
-        Err(error) => panic!("the thread pool cannot start its first thread: {error}"),
-    }
+fn or_panic<T>(done: io::Result<T>) -> T {
+    done.unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl fmt::Debug for ThreadPool {

@@ -150,7 +150,11 @@ impl Workers {
 
     fn start_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         let (workers, era) = (self.clone(), state.era);
-        thread::Builder::new().name("greenloop worker".into()).spawn(move || workers.work(era))?;
+        let started = thread::Builder::new().name("greenloop worker".into()).spawn(move || workers.work(era));
+        // The system's kind is that of an operation that would block, which is not what the caller of a blocking one expects.
+        started.map_err(|error| {
+            io::Error::other(format!("the thread pool cannot start its first thread: {error}"))
+        })?;
         state.threads += 1;
         Ok(())
     }

@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use crate::fs;
+use crate::threadpool::threadpool;
 
 /// What a server, or a client, proves itself with: a chain of certificates and the key of the first.
 ///
@@ -135,7 +136,7 @@ impl Roots {
     /// ```
     #[track_caller]
     pub fn system() -> io::Result<Roots> {
-        let found = crate::threadpool::threadpool().apply(rustls_native_certs::load_native_certs);
+        let found = threadpool().try_apply(rustls_native_certs::load_native_certs)?;
         let mut store = rustls::RootCertStore::empty();
         // Systems have certificates that are too old to be understood; they are of no use to anybody.
         let (added, _) = store.add_parsable_certificates(found.certs);

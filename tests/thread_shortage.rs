@@ -1,0 +1,82 @@
+//! Calls that need a thread of a pool and get none, or whose pool is killed before it comes to them.
+#![cfg(all(feature = "tls", target_os = "linux"))]
+
+mod net_support;
+
+use std::io::{self, Read, Write};
+
+use greenloop::io::{stdin, stdout};
+use greenloop::net::{TcpStream, lookup_host, lookup_host_timeout};
+use greenloop::tls::Roots;
+use greenloop::{fs, spawn, threadpool, yield_now};
+use net_support::{PROMPT, in_a_child};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+type Call = fn() -> io::Result<()>;
+
+/// So much more memory would be addressed than is now.
+fn allow_addresses(kibibytes: Option<u64>) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let now: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    let current = kibibytes.map(|more| (now + more) * 1024);
+    setrlimit(Resource::As, Rlimit { current, maximum: None }).unwrap();
+}
+
+#[test]
+fn a_call_that_gets_no_thread_in_its_address_space_is_an_error_that_says_so() {
+    in_a_child(
+        "a_call_that_gets_no_thread_in_its_address_space_is_an_error_that_says_so",
+        "exec </dev/null",
+        || {
+            let calls: [(Call, &str); 8] = [
+                (|| TcpStream::connect("localhost:1").map(drop), "cannot resolve the name `localhost`"),
+                (
+                    || TcpStream::connect_timeout("localhost:1", PROMPT).map(drop),
+                    "cannot resolve the name `localhost`",
+                ),
+                (|| lookup_host("localhost:1").map(drop), "cannot resolve the name `localhost`"),
+                (|| fs::metadata("/").map(drop), "cannot look at `/`"),
+                (|| fs::create_dir("/"), "cannot make the directory `/`"),
+                (|| stdin().read(&mut [0; 8]).map(drop), ""),
+                (|| stdout().write_all(b"text\n"), ""),
+                (|| Roots::system().map(drop), ""),
+            ];
+            spawn(|| ()).join().unwrap();
+            // Less than the stack of a thread.
+            allow_addresses(Some(1_000));
+            let errors = calls.map(|(call, _)| call().unwrap_err());
+            allow_addresses(None);
+            for (error, (_, attempted)) in errors.iter().zip(calls) {
+                let text = error.to_string();
+                assert!(text.starts_with(attempted), "{text}");
+                assert!(text.contains("the thread pool cannot start its first thread: "), "{text}");
+                assert_eq!(error.kind(), io::ErrorKind::Other, "{text}");
+            }
+            // Nothing of it is left: with threads the same calls do what they are for.
+            assert!(lookup_host_timeout("localhost:1", PROMPT).is_ok() && fs::exists("/").unwrap());
+            assert_eq!(stdin().read(&mut [0; 8]).unwrap(), 0);
+            stdout().write_all(b"text\n").unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_call_of_a_pool_that_is_killed_before_it_comes_to_it_is_an_error_that_says_so() {
+    let pool = threadpool();
+    pool.set_limit(0);
+    let calls: [Call; 3] =
+        [|| fs::metadata("/").map(drop), || fs::create_dir("/"), || lookup_host("localhost:1").map(drop)];
+    let waiting = calls.map(spawn);
+    yield_now();
+    pool.kill();
+    for call in waiting {
+        let text = call.join().unwrap().unwrap_err().to_string();
+        assert!(
+            text.ends_with("the call was not made: the thread pool was killed before it came to it"),
+            "{text}"
+        );
+    }
+    pool.set_limit(1);
+    assert!(fs::exists("/").unwrap());
+}
