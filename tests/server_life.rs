@@ -407,6 +407,33 @@ fn a_spawn_that_panics_is_reported_once_and_the_server_stays_up() {
     }
 }
 
+// SV18
+#[test]
+fn a_listener_that_panics_is_reported_and_asked_again_after_a_pause() {
+    let output = in_a_child("a_listener_that_panics_is_reported_and_asked_again_after_a_pause", "", || {
+        testing::virtual_time(|| {
+            let (asked, handled) = (Cell::new(0), Event::new());
+            let script = Script::new(move |number| {
+                asked.set(asked.get() + 1);
+                assert!(asked.get() > 2, "nobody today");
+                (number == 0).then_some(Ok(()))
+            });
+            let server = StreamServer::from_listener(script).unwrap().handle({
+                let handled = handled.clone();
+                move |_, _| handled.set()
+            });
+            server.start().unwrap();
+            handled.wait();
+            assert_eq!(testing::elapsed(), ms(10 + 20));
+            server.stop(LONG);
+        });
+    });
+    if let Some(output) = output {
+        assert_eq!(output.matches("nobody today").count(), 4, "two panics and two pauses: {output}");
+        assert_eq!(output.matches("cannot take a connection: a panic: ").count(), 2, "{output}");
+    }
+}
+
 /// Servers whose acceptor is parked in each of the places where it parks, with a client that waits.
 fn in_each_park(check: impl Fn(&StreamServer, &TcpStream, &Acceptors)) {
     // In accept.

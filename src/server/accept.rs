@@ -30,7 +30,7 @@ pub(super) fn accept_connections<L: Listener>(life: &Life<L>, listener: &L) -> i
         }
         in_a_row += 1;
         park::lengthen_turn(life.max_accept);
-        let failure = match accept_one(life, listener) {
+        let failure = match caught(|| accept_one(life, listener)) {
             Ok(()) => {
                 pause = FIRST_PAUSE;
                 continue;
@@ -60,13 +60,15 @@ fn accept_one<L: Listener>(life: &Life<L>, listener: &L) -> io::Result<()> {
         return Ok(());
     }
     let handler = life.handler.clone();
-    // The hooks of a spawn are the user's; one that panics must not end the server.
-    let spawned = unwind::catch(|| {
-        life.connections.spawn_built(greenlet::Builder::new(), move || handler(stream, peer)).map(drop)
-    });
-    spawned.unwrap_or_else(|payload| match unwind::is_private(&payload) {
+    life.connections.spawn_built(greenlet::Builder::new(), move || handler(stream, peer)).map(drop)
+}
+
+/// The listener may be the user's, and the hooks of a spawn are. If one of them panics, that is a failure like any other: a server whose
+/// acceptor had ended would look as if it went on, and take nobody.
+fn caught(accept: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    unwind::catch(accept).unwrap_or_else(|payload| match unwind::is_private(&payload) {
         true => std::panic::resume_unwind(payload),
-        false => Err(io::Error::other(format!("the spawn panicked: {}", unwind::panic_text(&payload)))),
+        false => Err(io::Error::other(format!("a panic: {}", unwind::panic_text(&payload)))),
     })
 }
 

@@ -65,7 +65,7 @@ pub trait Listener: 'static {
     fn local_addr(&self) -> io::Result<Self::Addr>;
 
     /// Does this error of [`accept`](Self::accept) mean that no connection will come any more? Then the server ends. After any other
-    /// error it pauses, for 0.01 s at first and for 1 s at most, and tries again.
+    /// error, or a panic, it pauses, for 0.01 s at first and for 1 s at most, and tries again.
     fn is_broken(&self, error: &io::Error) -> bool {
         matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK))
     }
