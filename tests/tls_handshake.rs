@@ -408,3 +408,27 @@ fn what_is_no_name_is_an_error_that_says_what_one_looks_like() {
         assert!(error.to_string().contains(&format!("`{name}` is no name")), "{error}");
     }
 }
+
+#[test]
+fn a_protocol_whose_name_has_no_room_is_refused_before_anybody_connects() {
+    let configured = |name: &str| {
+        let server = ServerConfig::builder().identity(localhost().identity()).alpn(["h2", name]).build();
+        (ClientConfig::builder().roots(authority().roots()).alpn([name]).build(), server)
+    };
+    for length in [0, 256, 300] {
+        let (client, server) = configured(&"x".repeat(length));
+        for error in [client.unwrap_err(), server.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(
+                error.to_string().starts_with(&format!("a name of {length} bytes is none of")),
+                "{error}"
+            );
+        }
+    }
+    for length in [1, 255] {
+        let (client, server) = configured(&"x".repeat(length));
+        let (near, far) = shake(&client.unwrap(), &server.unwrap(), connection());
+        assert_eq!(near.unwrap().alpn_protocol().map(<[u8]>::len), Some(length));
+        assert_eq!(far.unwrap().alpn_protocol().map(<[u8]>::len), Some(length));
+    }
+}

@@ -11,6 +11,7 @@ use rustls::sign::SingleCertAndKey;
 
 use super::handshake;
 use super::pem::{Identity, Roots, provider, wrong};
+use super::protocols;
 use super::stream::TlsStream;
 
 /// How this program speaks TLS as a client. Cheap to clone; make one and keep it, as it remembers sessions.
@@ -231,7 +232,7 @@ impl ClientBuilder {
     /// **Switches**: to read the system's certificates, if no [`roots`](Self::roots) were given.
     ///
     /// # Errors
-    /// As [`Roots::system`]; that the roots are empty.
+    /// As [`Roots::system`]; that the roots are empty; `InvalidInput` for a name of an application protocol that is empty or too long.
     ///
     /// # Examples
     /// ```
@@ -262,7 +263,7 @@ impl ClientBuilder {
             }
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = self.alpn;
+        config.alpn_protocols = protocols::checked(self.alpn)?;
         Ok(config.into())
     }
 }

@@ -39,6 +39,7 @@ mod choice;
 mod client;
 mod handshake;
 mod pem;
+mod protocols;
 mod sending;
 mod server;
 mod session;

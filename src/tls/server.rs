@@ -10,6 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 use super::choice::ByName;
 use super::handshake;
 use super::pem::{Identity, Roots, provider, wrong};
+use super::protocols;
 use super::stream::TlsStream;
 
 /// How a server of this program speaks TLS. Cheap to clone.
@@ -235,7 +236,8 @@ impl ServerBuilder {
     /// **Switches**: no.
     ///
     /// # Errors
-    /// If there is no identity; if there are no roots for client certificates.
+    /// If there is no identity; if there are no roots for client certificates; `InvalidInput` for a name of an application protocol that
+    /// is empty or too long.
     ///
     /// # Examples
     /// ```
@@ -266,7 +268,7 @@ impl ServerBuilder {
         };
         let identities = self.identities.into_iter().map(|identity| identity.certified).collect();
         let mut config = builder.with_cert_resolver(Arc::new(ByName(identities)));
-        config.alpn_protocols = self.alpn;
+        config.alpn_protocols = protocols::checked(self.alpn)?;
         Ok(config.into())
     }
 }
