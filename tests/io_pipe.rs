@@ -268,6 +268,43 @@ fn two_readers_of_standard_input_share_what_comes() {
 }
 
 #[test]
+fn a_long_line_of_standard_input_takes_no_longer_than_many_short_ones() {
+    const LENGTH: usize = 8 << 20;
+    let child = with_streams("a_long_line_of_standard_input_takes_no_longer_than_many_short_ones", || {
+        let mut line = String::new();
+        timeout(PROMPT, || stdin().read_line(&mut line)).expect("it takes too long").unwrap();
+        assert_eq!(line.len(), LENGTH + 1);
+        // Of a line that somebody has looked at, another takes the beginning.
+        let mut bytes = [0; 3];
+        let looking = spawn_parked(|| stdin().read_line(&mut String::new()).unwrap());
+        writeln!(stdout(), "more").unwrap();
+        sleep(SHORT);
+        looking.kill();
+        timeout(PROMPT, || stdin().read_exact(&mut bytes)).unwrap().unwrap();
+        assert_eq!(&bytes, b"abc");
+        let lines: Vec<_> = timeout(PROMPT, || stdin().lines().map(Result::unwrap).collect()).unwrap();
+        assert_eq!(lines, ["def", "", "ghi"]);
+    });
+    let Some(mut child) = child else { return };
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    input.write_all(&[b'x'; LENGTH]).unwrap();
+    input.write_all(b"\n").unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"more\n") {
+        let mut place = [0; 64];
+        let count = output.read(&mut place).unwrap();
+        assert!(count > 0, "it has ended");
+        seen.extend_from_slice(&place[..count]);
+    }
+    input.write_all(b"abcde").unwrap();
+    std::thread::sleep(ms(50));
+    input.write_all(b"f\n\nghi").unwrap();
+    drop(input);
+    output.read_to_end(&mut seen).unwrap();
+    output_of(child);
+}
+
+#[test]
 fn standard_input_that_is_a_file_a_device_or_closed_is_read_to_its_end() {
     let name = "standard_input_that_is_a_file_a_device_or_closed_is_read_to_its_end";
     for (prelude, expected) in [

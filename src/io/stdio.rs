@@ -115,10 +115,12 @@ pub struct Stderr(());
 
 /// What was read and that nobody has taken yet.
 static INPUT: Mutex<Input> =
-    Mutex::new(Input { bytes: VecDeque::new(), ended: false, failure: None, reading: false });
+    Mutex::new(Input { bytes: VecDeque::new(), searched: 0, ended: false, failure: None, reading: false });
 
 struct Input {
     bytes: VecDeque<u8>,
+    /// No newline is among so many of the first: a long line comes in many pieces, and none of them is looked at twice.
+    searched: usize,
     /// The end has come; it is told once, since a terminal goes on behind it.
     ended: bool,
     failure: Option<io::Error>,
@@ -140,6 +142,13 @@ impl Input {
         self.ended || self.failure.is_some()
     }
 
+    /// How long the first line is, with its newline, if that has come.
+    fn line_length(&mut self) -> Option<usize> {
+        let left = self.bytes.range(self.searched..).position(|&byte| byte == b'\n');
+        self.searched = left.map_or(self.bytes.len(), |left| self.searched + left);
+        left.map(|_| self.searched + 1)
+    }
+
     /// At most so many bytes; none at the end.
     fn take(&mut self, most: usize) -> io::Result<Vec<u8>> {
         if self.bytes.is_empty() {
@@ -147,6 +156,7 @@ impl Input {
             return self.failure.take().map_or(Ok(Vec::new()), Err);
         }
         let count = self.bytes.len().min(most);
+        self.searched = self.searched.saturating_sub(count);
         Ok(self.bytes.drain(..count).collect())
     }
 }
@@ -263,8 +273,8 @@ impl Stdin {
             self.fill(known)?;
             // Under one lock, as another greenlet may take from the buffer while this one waits.
             let mut input = input();
-            match input.bytes.iter().position(|&byte| byte == b'\n') {
-                Some(place) => break input.take(place + 1)?,
+            match input.line_length() {
+                Some(length) => break input.take(length)?,
                 None if input.is_at_its_end() => break input.take(usize::MAX)?,
                 None => known = input.bytes.len(),
             }
