@@ -176,15 +176,23 @@ fn pipes_leave_no_descriptor_open() {
     });
 }
 
-/// Runs the test `name` of this binary again, with pipes for its input and output, unless it is that run: then runs `body`.
-fn with_streams(name: &str, body: impl FnOnce()) -> Option<Child> {
+/// What runs the test `name` of this binary again, with other streams. None if this is that run.
+fn again(name: &str) -> Option<Command> {
     const MARK: &str = "GREENLOOP_TEST_STREAMS";
     if std::env::var(MARK).as_deref() == Ok(name) {
-        body();
         return None;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(MARK, name);
+    Some(command)
+}
+
+/// Runs the test `name` of this binary again, with pipes for its input and output, unless it is that run: then runs `body`.
+fn with_streams(name: &str, body: impl FnOnce()) -> Option<Child> {
+    let Some(mut command) = again(name) else {
+        body();
+        return None;
+    };
     Some(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
@@ -363,4 +371,67 @@ fn lines_of_greenlets_are_not_mixed_and_a_slow_reader_stops_only_who_writes() {
         }
     }
     assert!(lines.contains(&"end"));
+}
+
+#[test]
+fn a_stream_that_others_have_made_non_blocking_is_written_whole() {
+    const NAME: &str = "a_stream_that_others_have_made_non_blocking_is_written_whole";
+    const LINES: usize = 200;
+    const LENGTH: usize = 2_000;
+    if again(NAME).is_none() {
+        // What the test harness has to say is said, as it could not wait for room.
+        eprintln!("ready");
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        (0..LINES).for_each(|_| writeln!(stdout(), "{}", "x".repeat(LENGTH)).unwrap());
+        std::process::exit(0);
+    }
+    // Several processes compete for the last room in a pipe.
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    let mut children = [(); 3].map(|()| {
+        let (stdin, stdout) = (Stdio::piped(), writer.try_clone().unwrap());
+        again(NAME).unwrap().stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    drop(writer);
+    for child in &mut children {
+        let mut ready = [0; 6];
+        child.stderr.as_mut().unwrap().read_exact(&mut ready).unwrap();
+        assert_eq!(&ready, b"ready\n");
+    }
+    children.iter_mut().for_each(|child| child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap());
+    let (mut text, mut place) = (Vec::new(), [0; 5_000]);
+    while let count @ 1.. = reader.read(&mut place).unwrap() {
+        text.extend_from_slice(&place[..count]);
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+    children.into_iter().for_each(|child| drop(output_of(child)));
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(text.lines().filter(|line| line.ends_with(&"x".repeat(LENGTH))).count(), 3 * LINES);
+}
+
+#[test]
+fn input_that_others_have_made_non_blocking_and_read_as_well_is_read_to_its_end() {
+    let name = "input_that_others_have_made_non_blocking_and_read_as_well_is_read_to_its_end";
+    let Some(mut command) = again(name) else {
+        let mut all = Vec::new();
+        timeout(LONG, || stdin().read_to_end(&mut all)).unwrap().unwrap();
+        println!("read {} bytes.", all.len());
+        return;
+    };
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&reader, true).unwrap();
+    let child =
+        command.stdin(reader.try_clone().unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    drop(command);
+    let (mut sent, mut taken) = (0, 0);
+    let mut place = [0; 8];
+    while sent < 60_000 {
+        sent += writer.write(b"abc").unwrap_or(0);
+        for _ in 0..20 {
+            taken += reader.read(&mut place).unwrap_or(0);
+        }
+    }
+    drop((reader, writer));
+    let (out, err) = output_of(child.unwrap());
+    assert!(out.contains(&format!("read {} bytes.", sent - taken)), "{sent} - {taken}: {out}{err}");
 }

@@ -3,7 +3,8 @@
 //! The open files under them are shared with other processes: with the shell, with the other end of a pipeline, with children. To
 //! make one non-blocking would make it so for all of them, and stays so after the process has ended. So they stay blocking. A
 //! greenlet waits for readiness as for any descriptor, and can be killed there; the operation itself is done by a thread
-//! of its own, one for each stream, for another process may have been faster and taken the bytes or the room.
+//! of its own, one for each stream, for another process may have been faster and taken the bytes or the room. Where another
+//! process has made the open file non-blocking that is no error either: the thread waits as it would have otherwise.
 //!
 //! What that thread has read belongs to the process and not to the greenlet that has asked for it: it lies in one buffer
 //! until somebody takes it, so a kill between loses nothing. What it is to write it owns, and writes in the order of the calls.
@@ -216,7 +217,8 @@ fn read_piece(known: usize) {
         match outcome {
             Ok(0) => input.ended = true,
             Ok(count) => input.bytes.extend(&piece[..count]),
-            Err(rustix::io::Errno::INTR) => {}
+            // Interrupted, or another process was faster.
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
             Err(error) => input.failure = Some(error.into()),
         }
     }
@@ -349,6 +351,30 @@ impl fmt::Debug for Stdin {
     }
 }
 
+/// Writes all of `piece`, however long that takes.
+fn write_whole<S: Write + AsFd>(mut stream: S, mut piece: &[u8]) -> io::Result<()> {
+    while !piece.is_empty() {
+        match stream.write(piece) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => piece = &piece[count..],
+            Err(error) => wait_after(error, &stream)?,
+        }
+    }
+    while let Err(error) = stream.flush() {
+        wait_after(error, &stream)?;
+    }
+    Ok(())
+}
+
+/// Blocks the thread until another attempt is worth it.
+fn wait_after(error: io::Error, stream: &impl AsFd) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::WouldBlock => descriptor::block_until_writable(stream.as_fd()),
+        _ => Err(error),
+    }
+}
+
 /// Writes the first piece of `bytes`. What the thread has begun to write goes out even if the greenlet is killed meanwhile.
 #[track_caller]
 fn write_piece<S>(stream: fn() -> S, worker: &'static ThreadPool, bytes: &[u8]) -> io::Result<usize>
@@ -356,20 +382,16 @@ where
     S: Write + AsFd + 'static,
 {
     let piece = &bytes[..bytes.len().min(PIECE)];
-    let write = move |piece: &[u8]| {
-        let mut stream = stream();
-        stream.write_all(piece).and_then(|()| stream.flush())
-    };
     if piece.is_empty() {
         return Ok(0);
     }
     // Last words are not lost; they may stop the thread, as those of `print!`.
     if std::thread::panicking() {
-        return write(piece).map(|()| piece.len());
+        return write_whole(stream(), piece).map(|()| piece.len());
     }
     wait_until_ready(stream().as_fd(), Direction::Write)?;
     let (count, piece) = (piece.len(), piece.to_vec());
-    worker.try_spawn(move || write(&piece))?.outcome()??;
+    worker.try_spawn(move || write_whole(stream(), &piece))?.outcome()??;
     Ok(count)
 }
 

@@ -30,10 +30,18 @@ pub(crate) fn is_cut_off(descriptor: BorrowedFd<'_>) -> bool {
     look(&mut asked).is_ok() && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
+/// Blocks the thread until a write would not block.
+pub(crate) fn block_until_writable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    ask(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::OUT)], None)
+}
+
 /// Asks for all of them without waiting.
 pub(crate) fn look(asked: &mut [PollFd<'_>]) -> io::Result<()> {
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    while let Err(error) = poll(asked, Some(&at_once)) {
+    ask(asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+}
+
+fn ask(asked: &mut [PollFd<'_>], limit: Option<&Timespec>) -> io::Result<()> {
+    while let Err(error) = poll(asked, limit) {
         if error != rustix::io::Errno::INTR {
             return Err(error.into());
         }
