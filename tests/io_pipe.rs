@@ -205,6 +205,16 @@ fn output_of(child: Child) -> (String, String) {
     (out, err)
 }
 
+fn until_it_says_more(output: &mut impl Read) {
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"more\n") {
+        let mut place = [0; 64];
+        let count = output.read(&mut place).unwrap();
+        assert!(count > 0, "it has ended");
+        seen.extend_from_slice(&place[..count]);
+    }
+}
+
 #[test]
 fn standard_input_is_read_while_others_run_and_a_kill_loses_nothing() {
     let name = "standard_input_is_read_while_others_run_and_a_kill_loses_nothing";
@@ -297,18 +307,39 @@ fn a_long_line_of_standard_input_takes_no_longer_than_many_short_ones() {
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     input.write_all(&[b'x'; LENGTH]).unwrap();
     input.write_all(b"\n").unwrap();
-    let mut seen = Vec::new();
-    while !seen.ends_with(b"more\n") {
-        let mut place = [0; 64];
-        let count = output.read(&mut place).unwrap();
-        assert!(count > 0, "it has ended");
-        seen.extend_from_slice(&place[..count]);
-    }
+    until_it_says_more(&mut output);
     input.write_all(b"abcde").unwrap();
     std::thread::sleep(ms(50));
     input.write_all(b"f\n\nghi").unwrap();
     drop(input);
-    output.read_to_end(&mut seen).unwrap();
+    output.read_to_end(&mut Vec::new()).unwrap();
+    output_of(child);
+}
+
+#[test]
+fn a_line_is_complete_although_another_reader_has_taken_its_beginning() {
+    let child = with_streams("a_line_is_complete_although_another_reader_has_taken_its_beginning", || {
+        let waiting = spawn(|| {
+            let mut line = String::new();
+            stdin().read_line(&mut line).unwrap();
+            line
+        });
+        // It has looked at what has come, and found no newline, when another takes some of that.
+        sleep(ms(50));
+        let mut bytes = [0; 8];
+        timeout(PROMPT, || stdin().read_exact(&mut bytes)).unwrap().unwrap();
+        assert_eq!(&bytes, b"01234567");
+        writeln!(stdout(), "more").unwrap();
+        let line = timeout(PROMPT, || waiting.join()).expect("it waits beside a line").unwrap();
+        assert_eq!(line, "89x\n");
+    });
+    let Some(mut child) = child else { return };
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    input.write_all(b"0123456789").unwrap();
+    until_it_says_more(&mut output);
+    input.write_all(b"x\n").unwrap();
+    // Standard input stays open: the end of the input would end the wait as well.
+    output.read_to_end(&mut Vec::new()).unwrap();
     output_of(child);
 }
 

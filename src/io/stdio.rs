@@ -115,13 +115,21 @@ pub struct Stdout(());
 pub struct Stderr(());
 
 /// What was read and that nobody has taken yet.
-static INPUT: Mutex<Input> =
-    Mutex::new(Input { bytes: VecDeque::new(), searched: 0, ended: false, failure: None, reading: false });
+static INPUT: Mutex<Input> = Mutex::new(Input {
+    bytes: VecDeque::new(),
+    searched: 0,
+    come: 0,
+    ended: false,
+    failure: None,
+    reading: false,
+});
 
 struct Input {
     bytes: VecDeque<u8>,
     /// No newline is among so many of the first: a long line comes in many pieces, and none of them is looked at twice.
     searched: usize,
+    /// How many bytes have ever come.
+    come: u64,
     /// The end has come; it is told once, since a terminal goes on behind it.
     ended: bool,
     failure: Option<io::Error>,
@@ -134,9 +142,10 @@ fn input() -> MutexGuard<'static, Input> {
 }
 
 impl Input {
-    /// Is there anything to tell a reader who knows of so many bytes?
-    fn has_more_than(&self, known: usize) -> bool {
-        self.bytes.len() > known || self.is_at_its_end()
+    /// Is there anything to tell a reader who knows of so many of the bytes that have come, and could do nothing with what was left of
+    /// them? Others may have taken some since, so their number in the buffer says nothing.
+    fn has_more_than(&self, known: Option<u64>) -> bool {
+        known.map_or(!self.bytes.is_empty(), |known| self.come > known) || self.is_at_its_end()
     }
 
     fn is_at_its_end(&self) -> bool {
@@ -207,7 +216,7 @@ fn refused() -> io::Error {
 }
 
 /// On the thread for input: reads what is there, if nobody knows of anything that was read before.
-fn read_piece(known: usize) {
+fn read_piece(known: Option<u64>) {
     let nothing_to_do = input().has_more_than(known);
     let is_there = descriptor::is_ready(io::stdin().as_fd(), false);
     if !nothing_to_do && !matches!(is_there, Ok(false)) {
@@ -216,7 +225,10 @@ fn read_piece(known: usize) {
         let mut input = input();
         match outcome {
             Ok(0) => input.ended = true,
-            Ok(count) => input.bytes.extend(&piece[..count]),
+            Ok(count) => {
+                input.bytes.extend(&piece[..count]);
+                input.come += count as u64;
+            }
             // Interrupted, or another process was faster.
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
             Err(error) => input.failure = Some(error.into()),
@@ -228,7 +240,7 @@ fn read_piece(known: usize) {
 impl Stdin {
     /// Waits until there are more bytes than the reader knows of, the end, or an error.
     #[track_caller]
-    fn fill(&self, known: usize) -> io::Result<()> {
+    fn fill(&self, known: Option<u64>) -> io::Result<()> {
         static WORKER: OnceLock<ThreadPool> = OnceLock::new();
         if input().has_more_than(known) {
             return Ok(());
@@ -270,7 +282,7 @@ impl Stdin {
     /// ```
     #[track_caller]
     pub fn read_line(&self, line: &mut String) -> io::Result<usize> {
-        let mut known = 0;
+        let mut known = None;
         let bytes = loop {
             self.fill(known)?;
             // Under one lock, as another greenlet may take from the buffer while this one waits.
@@ -278,7 +290,7 @@ impl Stdin {
             match input.line_length() {
                 Some(length) => break input.take(length)?,
                 None if input.is_at_its_end() => break input.take(usize::MAX)?,
-                None => known = input.bytes.len(),
+                None => known = Some(input.come),
             }
         };
         let text =
@@ -323,7 +335,7 @@ impl Read for &Stdin {
         if buf.is_empty() {
             return Ok(0);
         }
-        self.fill(0)?;
+        self.fill(None)?;
         let bytes = input().take(buf.len())?;
         buf[..bytes.len()].copy_from_slice(&bytes);
         Ok(bytes.len())
