@@ -344,6 +344,26 @@ fn a_line_is_complete_although_another_reader_has_taken_its_beginning() {
 }
 
 #[test]
+fn readers_on_two_threads_see_the_end_of_standard_input_only_at_its_end() {
+    const LENGTH: usize = 400_000;
+    let child = with_streams("readers_on_two_threads_see_the_end_of_standard_input_only_at_its_end", || {
+        let count = || {
+            let read = || stdin().read(&mut [0; 3]).unwrap();
+            let count = std::iter::from_fn(|| Some(read()).filter(|count| *count > 0)).sum::<usize>();
+            assert_eq!(read(), 0, "there was an end in the middle");
+            count
+        };
+        let others: Vec<_> = (0..3).map(|_| std::thread::spawn(count)).collect();
+        let counts: Vec<usize> = others.into_iter().map(|other| other.join().unwrap()).collect();
+        assert_eq!(counts.iter().sum::<usize>(), LENGTH, "{counts:?}");
+    });
+    let Some(mut child) = child else { return };
+    // Whoever sees an end too early leaves the rest to nobody.
+    let _ = child.stdin.take().unwrap().write_all(&[b'x'; LENGTH]);
+    output_of(child);
+}
+
+#[test]
 fn standard_input_that_is_a_file_a_device_or_closed_is_read_to_its_end() {
     let name = "standard_input_that_is_a_file_a_device_or_closed_is_read_to_its_end";
     for (prelude, expected) in [

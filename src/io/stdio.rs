@@ -335,10 +335,16 @@ impl Read for &Stdin {
         if buf.is_empty() {
             return Ok(0);
         }
-        self.fill(None)?;
-        let bytes = input().take(buf.len())?;
-        buf[..bytes.len()].copy_from_slice(&bytes);
-        Ok(bytes.len())
+        loop {
+            self.fill(None)?;
+            let mut input = input();
+            // A reader on another thread may have been faster; to take nothing then would look like the end.
+            if input.has_more_than(None) {
+                let bytes = input.take(buf.len())?;
+                buf[..bytes.len()].copy_from_slice(&bytes);
+                return Ok(bytes.len());
+            }
+        }
     }
 }
 
