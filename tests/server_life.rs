@@ -434,6 +434,38 @@ fn a_listener_that_panics_is_reported_and_asked_again_after_a_pause() {
     }
 }
 
+#[test]
+fn a_listener_that_panics_when_it_is_asked_whether_it_is_broken_is_not() {
+    struct Undecided(Cell<u32>);
+    impl Listener for Undecided {
+        type Stream = ();
+        type Addr = ();
+        fn accept(&self) -> io::Result<((), ())> {
+            match self.0.replace(self.0.get() + 1) {
+                0 => Err(emfile()),
+                1 => Ok(((), ())),
+                _ => loop {
+                    sleep(LONG);
+                },
+            }
+        }
+        fn local_addr(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn is_broken(&self, _: &io::Error) -> bool {
+            panic!("undecided");
+        }
+    }
+    let handled = Event::new();
+    let server = StreamServer::from_listener(Undecided(Cell::new(0))).unwrap().handle({
+        let handled = handled.clone();
+        move |(), ()| handled.set()
+    });
+    server.start().unwrap();
+    assert!(handled.wait_timeout(PROMPT) && server.is_accepting());
+    server.stop(LONG);
+}
+
 /// Servers whose acceptor is parked in each of the places where it parks, with a client that waits.
 fn in_each_park(check: impl Fn(&StreamServer, &TcpStream, &Acceptors)) {
     // In accept.

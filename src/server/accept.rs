@@ -36,7 +36,7 @@ pub(super) fn accept_connections<L: Listener>(life: &Life<L>, listener: &L) -> i
                 continue;
             }
             Err(error) if is_peers_fault(&error) => continue,
-            Err(error) if listener.is_broken(&error) => return Err(error),
+            Err(error) if caught(|| Ok(listener.is_broken(&error))).unwrap_or(false) => return Err(error),
             Err(error) => error,
         };
         report::line(format_args!(
@@ -65,8 +65,8 @@ fn accept_one<L: Listener>(life: &Life<L>, listener: &L) -> io::Result<()> {
 
 /// The listener may be the user's, and the hooks of a spawn are. If one of them panics, that is a failure like any other: a server whose
 /// acceptor had ended would look as if it went on, and take nobody.
-fn caught(accept: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    unwind::catch(accept).unwrap_or_else(|payload| match unwind::is_private(&payload) {
+fn caught<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    unwind::catch(call).unwrap_or_else(|payload| match unwind::is_private(&payload) {
         true => std::panic::resume_unwind(payload),
         false => Err(io::Error::other(format!("a panic: {}", unwind::panic_text(&payload)))),
     })
