@@ -791,6 +791,26 @@ fn a_serve_forever_that_is_interrupted_stops_its_server() {
 }
 
 #[test]
+fn a_spawn_hook_that_panics_lets_an_interrupted_serve_forever_stop_its_server() {
+    in_a_child("a_spawn_hook_that_panics_lets_an_interrupted_serve_forever_stop_its_server", "", || {
+        let (server, address) = serve(next_byte);
+        let client = connect(address);
+        assert_eq!(ask(&client, 1).unwrap(), 2);
+        let serving = spawn_parked({
+            let server = server.clone();
+            move || server.serve_forever()
+        });
+        let _hook = on_spawn(|_| panic!("no greenlets today"));
+        serving.kill();
+        assert!(is_refused(address));
+        // Its handlers have the usual time.
+        assert_eq!(ask(&client, 5).unwrap(), 6);
+        until(|| server.connections() == 0);
+        assert!(answer(&client).is_err());
+    });
+}
+
+#[test]
 fn a_serve_forever_that_is_interrupted_kills_handlers_that_take_too_long() {
     testing::virtual_time(|| {
         let script = Script::new(|number| (number == 0).then_some(Ok(())));

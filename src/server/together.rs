@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::greenlet::{self, Builder, Handle};
 use crate::park::Deadline;
 use crate::pool::Pool;
+use crate::unwind;
 use crate::wait::{Waitable, iwait};
 
 /// gevent's: a server that is stopped without a word about its handlers lets them finish for so long.
@@ -148,11 +149,13 @@ impl Drop for Interrupted<'_> {
     fn drop(&mut self) {
         let together = self.0.clone();
         close(&together.0);
-        let stopping = Builder::new().name("stop").spawn({
+        let stopping = {
             let together = together.clone();
             move || together.stop(USUAL_GRACE)
-        });
-        if stopping.is_err() {
+        };
+        // A spawn hook that panics, out of a destructor, would end the process. It does not keep the greenlet from running.
+        let spawned = unwind::catch(|| Builder::new().name("stop").spawn(stopping).map(drop));
+        if matches!(spawned, Ok(Err(_))) {
             together.kill_nowait();
             end(&together.0);
         }
