@@ -275,7 +275,7 @@ impl DatagramServer {
     /// **Switches**: if the system has no room for it, and to look a name up.
     ///
     /// # Errors
-    /// Those of [`UdpSocket::send_to`]; if the server was stopped.
+    /// Those of [`UdpSocket::send_to`]; if the server was stopped, and its socket is closed.
     ///
     /// # Examples
     /// ```
