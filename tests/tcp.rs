@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use greenloop::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
 use greenloop::{join_all, sleep, spawn, threadpool, timeout, yield_now};
@@ -302,6 +302,18 @@ fn options_reach_the_system() {
     a.set_ttl(42).unwrap();
     assert_eq!(a.ttl().unwrap(), 42);
     assert!(a.take_error().unwrap().is_none());
+}
+
+#[test]
+fn a_keepalive_that_the_system_refuses_leaves_it_as_it_was() {
+    let (a, _b) = connection();
+    for silence in [Duration::ZERO, Duration::from_secs(40_000), Duration::MAX] {
+        assert_eq!(a.set_keepalive(Some(silence)).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(a.keepalive().unwrap(), None);
+    }
+    a.set_keepalive(Some(Duration::from_secs(60))).unwrap();
+    a.set_keepalive(Some(Duration::ZERO)).unwrap_err();
+    assert_eq!(a.keepalive().unwrap(), Some(Duration::from_secs(60)));
 }
 
 // SK18

@@ -75,14 +75,15 @@ pub(crate) fn linger(socket: impl AsFd) -> io::Result<Option<Duration>> {
 }
 
 pub(crate) fn set_keepalive(socket: &TcpStream, silence: Option<Duration>) -> io::Result<()> {
-    match silence {
-        None => SockRef::from(socket).set_keepalive(false),
-        Some(silence) => {
-            let seconds = silence.as_secs().saturating_add(u64::from(silence.subsec_nanos() > 0));
-            let params = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
-            SockRef::from(socket).set_tcp_keepalive(&params)
-        }
-    }
+    let socket = SockRef::from(socket);
+    let Some(silence) = silence else { return socket.set_keepalive(false) };
+    let seconds = silence.as_secs().saturating_add(u64::from(silence.subsec_nanos() > 0));
+    let params = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
+    let was_on = socket.keepalive()?;
+    socket.set_tcp_keepalive(&params).inspect_err(|_| {
+        // It is switched on before the time is refused.
+        let _ = socket.set_keepalive(was_on);
+    })
 }
 
 pub(crate) fn keepalive(socket: &TcpStream) -> io::Result<Option<Duration>> {
