@@ -364,6 +364,21 @@ fn readers_on_two_threads_see_the_end_of_standard_input_only_at_its_end() {
 }
 
 #[test]
+fn a_reader_that_ends_with_its_thread_leaves_standard_input_to_others() {
+    let child = with_streams("a_reader_that_ends_with_its_thread_leaves_standard_input_to_others", || {
+        std::thread::spawn(|| drop(spawn_parked(|| stdin().read(&mut [0; 8])))).join().unwrap();
+        writeln!(stdout(), "more").unwrap();
+        let mut line = String::new();
+        timeout(PROMPT, || stdin().read_line(&mut line)).expect("somebody else still reads").unwrap();
+        assert_eq!(line, "a line\n");
+    });
+    let Some(mut child) = child else { return };
+    until_it_says_more(child.stdout.as_mut().unwrap());
+    child.stdin.as_mut().unwrap().write_all(b"a line\n").unwrap();
+    output_of(child);
+}
+
+#[test]
 fn standard_input_that_is_a_file_a_device_or_closed_is_read_to_its_end() {
     let name = "standard_input_that_is_a_file_a_device_or_closed_is_read_to_its_end";
     for (prelude, expected) in [

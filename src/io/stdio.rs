@@ -9,6 +9,7 @@
 //! What that thread has read belongs to the process and not to the greenlet that has asked for it: it lies in one buffer
 //! until somebody takes it, so a kill between loses nothing. What it is to write it owns, and writes in the order of the calls.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -198,16 +199,33 @@ impl Turn {
     fn wait() -> io::Result<Turn> {
         static TURN: OnceLock<Semaphore> = OnceLock::new();
         let turn = TURN.get_or_init(|| Semaphore::new(1));
-        match turn.acquire() {
-            true => Ok(Turn(turn)),
-            false => Err(refused()),
+        if !turn.acquire() {
+            return Err(refused());
         }
+        let _ = HELD.try_with(|held| held.0.set(Some(turn)));
+        Ok(Turn(turn))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        let _ = HELD.try_with(|held| held.0.take());
         self.0.release();
+    }
+}
+
+/// A greenlet that ends with its thread is forgotten, and drops nothing. The turn that it had is given back by its thread.
+struct Held(Cell<Option<&'static Semaphore>>);
+
+thread_local! {
+    static HELD: Held = const { Held(Cell::new(None)) };
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(turn) = self.0.take() {
+            turn.release();
+        }
     }
 }
 
