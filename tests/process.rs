@@ -263,6 +263,24 @@ fn children_are_spawned_and_waited_for_on_any_thread() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
+#[test]
+fn children_whose_hub_ends_before_them_are_reaped_by_a_later_spawn() {
+    in_a_child("children_whose_hub_ends_before_them_are_reaped_by_a_later_spawn", "", || {
+        let thread = std::thread::spawn(|| {
+            drop(sh("sleep 0.05").spawn().unwrap());
+            // The greenlet is forgotten with its thread, and its child with it.
+            let waiting = spawn_parked(|| sh("sleep 0.05").spawn().unwrap().wait());
+            assert!(!waiting.is_finished());
+        });
+        thread.join().unwrap();
+        std::thread::sleep(ms(100));
+        until("all are reaped", || {
+            sh("true").status().unwrap();
+            is_childless()
+        });
+    });
+}
+
 // SP09, SP11
 #[test]
 fn what_is_captured_and_what_is_not() {

@@ -12,9 +12,9 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::ExitStatus;
+use std::process::{Child, ExitStatus};
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::hub::{Object, Reason};
 use crate::io::{Direction, Watched};
@@ -25,12 +25,15 @@ use crate::sys;
 use crate::waitlist::{Place, WaitList};
 
 /// Children whose hub has ended before them.
-static ORPHANS: Mutex<Vec<std::process::Child>> = Mutex::new(Vec::new());
+static ORPHANS: Mutex<Vec<Arc<Mutex<Child>>>> = Mutex::new(Vec::new());
 
 /// Reaps those that have ended.
 pub(super) fn reap_orphans() {
-    let mut orphans = ORPHANS.lock().unwrap_or_else(PoisonError::into_inner);
-    orphans.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    lock(&ORPHANS).retain(|child| matches!(lock(child).try_wait(), Ok(None)));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a process has ended. What went wrong when it was asked can be told several times.
@@ -51,8 +54,8 @@ impl Exit {
 
 /// One child process.
 pub(super) struct Process {
-    /// Always there, until it is dropped.
-    child: RefCell<Option<std::process::Child>>,
+    /// Shared with the orphans, when it has become one.
+    child: Arc<Mutex<Child>>,
     exit: RefCell<Option<Exit>>,
     pub(super) waiters: WaitList,
     alarm: RefCell<Option<Alarm>>,
@@ -68,10 +71,10 @@ enum Alarm {
 
 impl Process {
     /// Begins to watch a child. One that cannot be watched is killed and reaped.
-    pub(super) fn watch(child: std::process::Child) -> io::Result<Rc<Process>> {
+    pub(super) fn watch(child: Child) -> io::Result<Rc<Process>> {
         let descriptor = sys::process::descriptor(&child);
         let process = Rc::new(Process {
-            child: RefCell::new(Some(child)),
+            child: Arc::new(Mutex::new(child)),
             exit: RefCell::new(None),
             waiters: WaitList::new(),
             alarm: RefCell::new(None),
@@ -82,9 +85,8 @@ impl Process {
             Ok(()) => _ = process.look(),
             Err(error) => {
                 // The hub would not hear of its end. After the kill the wait is short.
-                if let Some(mut child) = process.child.take() {
-                    let _ = child.kill().and_then(|()| child.wait());
-                }
+                let mut child = lock(&process.child);
+                let _ = child.kill().and_then(|()| child.wait());
                 return Err(error);
             }
         }
@@ -100,8 +102,8 @@ impl Process {
                 (Alarm::Descriptor(watched), Some(expectation))
             }
             None => {
-                let process = self.clone();
-                let subscription = subscribe(SIGCHLD, false, Rc::new(move || _ = process.look()))?;
+                let process = Subscriber(self.clone());
+                let subscription = subscribe(SIGCHLD, false, Rc::new(move || _ = process.0.look()))?;
                 let expectation = subscription.expect();
                 (Alarm::Signal(subscription), expectation)
             }
@@ -112,13 +114,13 @@ impl Process {
     }
 
     pub(super) fn id(&self) -> u32 {
-        self.child.borrow().as_ref().map_or(0, |child| child.id())
+        lock(&self.child).id()
     }
 
     /// Has it ended? Reaps it if it has.
     pub(super) fn look(&self) -> Option<io::Result<ExitStatus>> {
         if self.exit.borrow().is_none() {
-            let exit = match self.child.borrow_mut().as_mut()?.try_wait() {
+            let exit = match lock(&self.child).try_wait() {
                 Ok(None) => return None,
                 Ok(Some(status)) => Exit::Status(status),
                 Err(error) => Exit::Unknown(
@@ -165,8 +167,10 @@ impl Process {
 
     /// Sends a signal; one that has ended gets none.
     pub(super) fn send(&self, signal: Signal) -> io::Result<()> {
-        match (self.look(), self.child.borrow().as_ref()) {
-            (None, Some(child)) => sys::process::send(child, signal.as_raw()),
+        // Nobody reaps it, so that its number remains its own, until the signal is sent.
+        let mut child = lock(&self.child);
+        match child.try_wait() {
+            Ok(None) => sys::process::send(&child, signal.as_raw()),
             _ => Ok(()),
         }
     }
@@ -174,6 +178,22 @@ impl Process {
     /// Nobody waits for it any more. It is reaped all the same.
     pub(super) fn let_go(&self) {
         drop(self.expectation.take());
+    }
+
+    /// This hub will not hear of its end.
+    fn leave(&self) {
+        if self.exit.borrow().is_none() {
+            lock(&ORPHANS).push(self.child.clone());
+        }
+    }
+}
+
+/// What the hub keeps of a process where there are only signals. It is dropped when the process has ended; or else, the hub has.
+struct Subscriber(Rc<Process>);
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
@@ -186,14 +206,16 @@ impl Attendant for Process {
             let _ = watched.attend_again();
         }
     }
+
+    /// Somebody may have the `Child` still: a greenlet that is forgotten with the thread, and will not drop it.
+    fn abandoned(&self) {
+        self.leave();
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         self.stop_watching();
-        let unknown = self.exit.borrow().is_none();
-        if let Some(child) = self.child.take().filter(|_| unknown) {
-            ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).push(child);
-        }
+        self.leave();
     }
 }
