@@ -2,7 +2,8 @@
 //!
 //! `cargo run --example udp_client -- Hello there`; with `--to 127.0.0.1:9001` in front it goes elsewhere.
 
-use greenloop::net::UdpSocket;
+use greenloop::net::{UdpSocket, lookup_host};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 fn main() -> std::io::Result<()> {
@@ -13,8 +14,11 @@ fn main() -> std::io::Result<()> {
     };
     let (address, message) = (address.unwrap_or_else(|| "127.0.0.1:9000".into()), words.join(" "));
 
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
-    socket.connect(address)?;
+    let addresses = lookup_host(address)?;
+    // Of the family of the one that answers: a socket has one.
+    let local = if addresses.iter().all(SocketAddr::is_ipv6) { "[::]:0" } else { "0.0.0.0:0" };
+    let socket = UdpSocket::bind(local)?;
+    socket.connect(&*addresses)?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
     let peer = socket.peer_addr()?;
     println!("sending {} bytes to {peer}", message.len());

@@ -790,16 +790,18 @@ fn chat_has_rooms_and_knows_who_is_in_them() {
 // SV26
 #[test]
 fn udp_client_and_udp_server_talk() {
-    let mut server = Server::start("udp_server", &["127.0.0.1:0"], "receiving datagrams at ");
-    let address = server.address.clone();
-    let output =
-        Command::new(program("udp_client")).args(["--to", &address, "Hello", "there"]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success());
-    assert_eq!(text, format!("sending 11 bytes to {address}\n{address}: got \"Received 11 bytes\"\n"));
-    let mut stdout = BufReader::new(server.child.stdout.take().expect("piped"));
-    let line = line(&mut stdout);
-    assert!(line.starts_with("127.0.0.1:") && line.ends_with(": got \"Hello there\""), "{line}");
+    for host in ["127.0.0.1", "[::1]"] {
+        let mut server = Server::start("udp_server", &[&format!("{host}:0")], "receiving datagrams at ");
+        let address = server.address.clone();
+        let output =
+            Command::new(program("udp_client")).args(["--to", &address, "Hello", "there"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success());
+        assert_eq!(text, format!("sending 11 bytes to {address}\n{address}: got \"Received 11 bytes\"\n"));
+        let mut stdout = BufReader::new(server.child.stdout.take().expect("piped"));
+        let line = line(&mut stdout);
+        assert!(line.starts_with(host) && line.ends_with(": got \"Hello there\""), "{line}");
+    }
 }
 
 #[cfg(feature = "tls")]

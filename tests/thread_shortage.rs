@@ -80,3 +80,15 @@ fn a_call_of_a_pool_that_is_killed_before_it_comes_to_it_is_an_error_that_says_s
     pool.set_limit(1);
     assert!(fs::exists("/").unwrap());
 }
+
+#[test]
+fn a_directory_whose_listing_fails_is_at_its_end() {
+    let pool = threadpool();
+    let mut entries = fs::read_dir("/").unwrap();
+    pool.set_limit(0);
+    let listing = spawn(move || entries.next().unwrap().is_err() && entries.next().is_none());
+    yield_now();
+    pool.kill();
+    assert!(listing.join().unwrap());
+    pool.set_limit(1);
+}

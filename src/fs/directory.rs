@@ -63,7 +63,11 @@ impl Iterator for ReadDir {
         if let (true, Some(entries)) = (self.batch.is_empty(), &mut self.entries) {
             match act(attempted, || Ok(entries.take(BATCH).collect::<VecDeque<_>>())) {
                 Ok(batch) => self.batch = batch,
-                Err(error) => return Some(Err(error)),
+                // The last, as with the standard library: who skips errors would go on for ever.
+                Err(error) => {
+                    self.entries = None;
+                    return Some(Err(error));
+                }
             }
             if self.batch.len() < BATCH {
                 self.entries = None;
