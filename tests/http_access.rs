@@ -202,3 +202,11 @@ fn a_request_that_is_killed_is_logged() {
     connection.kill();
     assert_eq!(seen.take(), ["192.0.2.1 - - [] \"GET /slow HTTP/1.1\" 500 26"]);
 }
+
+#[test]
+fn a_log_that_panics_costs_the_client_nothing() {
+    let config = Config::new().access_log(|_| panic!("expected by a test"));
+    let client = Client::sending("GET /one HTTP/1.1\r\n\r\nGET /two HTTP/1.1\r\n\r\n");
+    serve_connection(client.clone(), &app, &config).unwrap();
+    assert_eq!(String::from_utf8(client.output()).unwrap().matches("HTTP/1.1 200 OK").count(), 2);
+}

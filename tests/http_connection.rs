@@ -3,7 +3,10 @@
 
 mod http_support;
 
-use greenloop::http::{self, Body, IntoResponse, Limits, Request, RequestBody, Response, StatusCode};
+use greenloop::http::serve_connection;
+use greenloop::http::{
+    self, Body, Config, Handler, IntoResponse, Limits, Request, RequestBody, Response, StatusCode,
+};
 use http_support::{Client, Event, Step, answers, serve, talk};
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufRead, Read};
@@ -842,6 +845,18 @@ mod failures {
         assert_eq!(talk(get("/error?a"), &app).reports, [format!("GET /error?a HTTP/1.1: {line}")]);
         let report = format!("GET /panic HTTP/1.1: the handler panicked: {line}");
         assert_eq!(talk(get("/panic"), &app).reports, [report]);
+    }
+
+    #[test]
+    fn a_report_that_panics_does_not_cost_the_client_its_answer() {
+        let config = Config::new().on_error(|_| panic!("expected by a test"));
+        let fails = |_: &mut Request<'_>| -> http::Result<&'static str> { Err("expected by a test".into()) };
+        let panics = |_: &mut Request<'_>| -> &'static str { panic!("expected by a test") };
+        for app in [&fails as &dyn Handler, &panics] {
+            let client = Client::sending(get("/"));
+            serve_connection(client.clone(), app, &config).unwrap();
+            assert!(client.output().starts_with(b"HTTP/1.1 500 "));
+        }
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use super::access::Access;
 use super::deadline::Stopwatch;
+use super::deliver::what_panicked;
 use super::head::Head;
 use super::limits::Limits;
 use crate::report;
+use crate::unwind;
 use std::fmt;
 use std::rc::Rc;
 
@@ -97,7 +99,7 @@ impl Config {
     ///
     /// A panic is a failure: `GET /tea HTTP/1.1: the handler panicked: no tea left`. Where it was is said by the panic hook, which has been
     /// called before, and does not know the request; on standard error the two stand one behind the other. Characters that would end the
-    /// line, or speak to a terminal, are escaped.
+    /// line, or speak to a terminal, are escaped. If `report` panics itself, the line goes to the standard error stream.
     ///
     /// ```
     /// use greenloop::http::{Config, Request, Response, StatusCode, serve_connection};
@@ -142,7 +144,8 @@ impl Config {
     /// log without it.
     ///
     /// The function runs in the greenlet of the connection, behind the answer and before the next request. Refused requests are told as
-    /// well; a connection that ends without having asked is not, nor is an exchange whose greenlet is killed.
+    /// well, and exchanges whose greenlet is killed, for which it cannot wait; a connection that ends without having asked is not. If it
+    /// panics, the panic hook says so, and the connection goes on.
     ///
     /// ```
     /// use greenloop::http::Config;
@@ -170,8 +173,11 @@ impl Config {
     }
 
     pub(crate) fn log(&self, access: &Access<'_>) {
-        if let Some(log) = &self.on_access {
-            log(access);
+        if let Some(log) = &self.on_access
+            && let Err(payload) = unwind::catch(|| log(access))
+        {
+            // The panic hook has said it. The answer, which may not have left yet, has nothing to do with it.
+            let _ = what_panicked(payload);
         }
     }
 
@@ -186,10 +192,12 @@ impl Config {
 
     pub(crate) fn report_line(&self, line: &str, what: &str) {
         let line = format!("{line}: {}", one_line(what));
-        match &self.on_error {
-            Some(on_error) => on_error(&line),
-            None => report::line(format_args!("greenloop::http: {line}")),
+        if let Some(on_error) = &self.on_error {
+            let Err(payload) = unwind::catch(|| on_error(&line)) else { return };
+            // The client has to get its answer all the same, and somebody the report.
+            let _ = what_panicked(payload);
         }
+        report::line(format_args!("greenloop::http: {line}"));
     }
 }
 
