@@ -210,3 +210,18 @@ fn a_log_that_panics_costs_the_client_nothing() {
     serve_connection(client.clone(), &app, &config).unwrap();
     assert_eq!(String::from_utf8(client.output()).unwrap().matches("HTTP/1.1 200 OK").count(), 2);
 }
+
+#[test]
+fn a_record_shown_for_debugging_keeps_the_secrets_of_the_request() {
+    let shown = Rc::new(RefCell::new(String::new()));
+    let config = Config::new().access_log({
+        let shown = shown.clone();
+        move |access| *shown.borrow_mut() = format!("{access:?}")
+    });
+    let request = "GET /tea HTTP/1.1\r\nAuthorization: secret\r\n\r\n";
+    serve_connection(Client::sending(request), &app, &config).unwrap();
+    let shown = shown.take();
+    let bytes = format!("{:?}", b"secret");
+    assert!(!shown.contains("secret") && !shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
+    assert!(shown.contains("GET") && shown.contains("/tea") && shown.contains("200"), "{shown}");
+}

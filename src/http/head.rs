@@ -20,6 +20,7 @@ use super::framing::{Framing, is_authority};
 use super::limits::Limits;
 use ::http::{Method, Version};
 use httparse::Status;
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -29,7 +30,6 @@ const USUAL_FIELDS: usize = 16;
 const INLINE_FIELDS: usize = 64;
 
 /// A parsed head. One value serves a whole connection, and then the next: parsing reuses its memory.
-#[derive(Debug)]
 pub(crate) struct Head {
     method: Method,
     version: Version,
@@ -312,6 +312,17 @@ impl Head {
 
     fn request_line_end(&self, length: usize) -> usize {
         self.fields.first().map_or(length - 4, |field| field.name - 2)
+    }
+}
+
+/// Shows the request line only: the header lines may carry secrets.
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("method", &self.method)
+            .field("target", &self.target)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
