@@ -8,7 +8,7 @@ use greenloop::http::{
 };
 use greenloop::{sleep, spawn, yield_now};
 use http_support::Client;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::rc::Rc;
 use std::time::Duration;
@@ -224,4 +224,44 @@ fn a_record_shown_for_debugging_keeps_the_secrets_of_the_request() {
     let bytes = format!("{:?}", b"secret");
     assert!(!shown.contains("secret") && !shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
     assert!(shown.contains("GET") && shown.contains("/tea") && shown.contains("200"), "{shown}");
+}
+
+#[test]
+fn a_kill_while_lines_of_others_are_written_loses_none_of_them() {
+    let (written, again) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Cell::new(0)));
+    /// Waits with the first two lines.
+    struct Slow(Rc<RefCell<Vec<String>>>, Rc<Cell<usize>>);
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().push(String::from_utf8_lossy(bytes).into_owned());
+            while self.0.borrow().len() > self.1.get() {
+                yield_now();
+            }
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let config = Config::new().access_log(Access::lines_to(Slow(written.clone(), again.clone())));
+    let ask = move |path: &str| {
+        serve_connection(Client::sending(format!("GET {path} HTTP/1.1\r\n\r\n")), &app, &config).unwrap();
+    };
+    let first = spawn({
+        let ask = ask.clone();
+        move || ask("/1")
+    });
+    yield_now(); // it writes, and takes what others have to say
+    ask("/2");
+    ask("/3");
+    again.set(1);
+    while written.borrow().len() < 2 {
+        yield_now();
+    }
+    first.kill();
+    again.set(usize::MAX);
+    ask("/4");
+    let paths: Vec<_> =
+        written.borrow().iter().map(|line| line.split(' ').nth(6).unwrap().to_string()).collect();
+    assert_eq!(paths, ["/1", "/2", "/3", "/4"]);
 }

@@ -4,6 +4,7 @@ use super::date;
 use super::head::Head;
 use ::http::{Method, StatusCode};
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -190,20 +191,16 @@ impl Access<'_> {
     /// # }
     /// ```
     pub fn lines_to(writer: impl Write + 'static) -> impl Fn(&Access<'_>) + 'static {
-        let (writer, lines) = (Cell::new(Some(writer)), RefCell::new(Vec::new()));
+        let (writer, lines) = (Cell::new(Some(writer)), RefCell::new(VecDeque::new()));
         move |access| {
-            lines.borrow_mut().push(format!("{access}\n"));
+            lines.borrow_mut().push_back(format!("{access}\n"));
             // A writer that switches may be busy with the line of another greenlet, which then takes this one as well.
             let Some(idle) = writer.take() else { return };
             let mut busy = Busy { writer: Some(idle), home: &writer };
             while let Some(idle) = &mut busy.writer {
-                let next = lines.borrow_mut().drain(..).collect::<Vec<_>>();
-                if next.is_empty() {
-                    break;
-                }
-                for line in next {
-                    let _ = idle.write_all(line.as_bytes());
-                }
+                // One at a time: if a kill ends the greenlet that writes, those of others are still there for the next who does.
+                let Some(line) = lines.borrow_mut().pop_front() else { break };
+                let _ = idle.write_all(line.as_bytes());
             }
         }
     }
