@@ -848,6 +848,39 @@ mod failures {
     }
 
     #[test]
+    fn a_body_that_is_not_sent_and_panics_when_it_is_dropped_does_not_cost_the_client_its_answer() {
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                if !std::thread::panicking() {
+                    panic!("expected by a test");
+                }
+            }
+        }
+        impl Iterator for Bad {
+            type Item = &'static str;
+            fn next(&mut self) -> Option<&'static str> {
+                None
+            }
+        }
+        let app = |request: &mut Request<'_>| match request.path() {
+            "/name" => Response::new(StatusCode::OK).header("no name", "").body(Body::stream(Bad)),
+            "/204" => Response::new(StatusCode::NO_CONTENT).body(Body::stream(Bad)),
+            "/coding" => Body::stream(Bad).into_response().header("Transfer-Encoding", "chunked"),
+            _ => {
+                let bad = Bad;
+                Response::upgrade("tea", move |_| drop(bad))
+            }
+        };
+        for (path, status) in [("/name", 500), ("/204", 500), ("/coding", 500), ("/upgrade", 426)] {
+            let outcome = talk(get(path), &app);
+            assert_eq!(outcome.statuses(), [status], "{path}");
+            let last = outcome.reports.last().unwrap();
+            assert_eq!(*last, format!("GET {path} HTTP/1.1: the handler panicked: expected by a test"));
+        }
+    }
+
+    #[test]
     fn a_report_that_panics_does_not_cost_the_client_its_answer() {
         let config = Config::new().on_error(|_| panic!("expected by a test"));
         let fails = |_: &mut Request<'_>| -> http::Result<&'static str> { Err("expected by a test".into()) };

@@ -19,7 +19,7 @@
 use super::access::{Access, Tally};
 use super::config::Config;
 use super::deadline::Deadline;
-use super::deliver::{Delivering, Sent, what_panicked};
+use super::deliver::{Delivering, Sent, put_instead, what_panicked};
 use super::desk::Desk;
 use super::encode::{self, Reply};
 use super::error::{HttpError, is_timeout};
@@ -345,17 +345,20 @@ impl Connection<'_> {
             }
             Err(payload) => response.insert(after_panic(payload, head, config)),
         };
-        if response.take_over.is_some() {
-            response.check_against(&request);
+        if response.take_over.is_some()
+            && let Some(other) = response.in_place_of(&request)
+        {
+            put_instead(response, other, head, config);
         }
         let body = request.body();
         if !body.come_back() && response.take_over.is_some() {
             let text = "a handler that holds the body of the request cannot give the connection away";
-            *response = Response::failed(text);
+            put_instead(response, Response::failed(text), head, config);
         }
         if let Some(reason) = &response.failure {
             is_sound = false;
-            *response = after_failure(reason, body.failure(), head, config);
+            let other = after_failure(reason, body.failure(), head, config);
+            put_instead(response, other, head, config);
         }
         if body.io().is_broken() {
             return Ok(After::Close);
@@ -437,11 +440,7 @@ fn after_failure(reason: &str, fault: Option<HttpError>, head: &Head, config: &C
 #[cold]
 fn refuse_tunnel(response: &mut Response, head: &Head, config: &Config) {
     let refusal = Response::new(StatusCode::NOT_IMPLEMENTED).body("there is no tunnel here\n");
-    let unused = std::mem::replace(response, refusal);
-    // The source of a stream is the handler's: its destructor may panic.
-    if let Err(payload) = unwind::catch(|| drop(unused)) {
-        config.report(head, &what_panicked(payload));
-    }
+    put_instead(response, refusal, head, config);
 }
 
 /// Sends the head behind which the connection is somebody else's, when the request has been read to its end.
@@ -453,30 +452,29 @@ fn give_away(
     config: &Config,
     is_head: bool,
 ) -> io::Result<After> {
-    let taken = match (body.io().transport().share(), response.take_over.take()) {
-        (Err(error), _) => {
+    let reply = Reply { is_head, is_http_11: true, keep_alive: false };
+    let shared = match body.io().transport().share() {
+        Err(error) => {
             config.report(head, &format!("the connection cannot be given away: {error}"));
             Err(unreported_failure())
         }
-        (_, None) => Err(unreported_failure()),
-        (Ok(stream), Some(take_over)) => match body.finish(config.limits.max_discard)? {
-            Ok(()) => Ok(Taken { stream, take_over }),
-            Err(fault) => Err(Response::refusal(fault)),
-        },
+        Ok(stream) => body.finish(config.limits.max_discard)?.map(|()| stream).map_err(Response::refusal),
     };
     let io = body.io();
-    match taken {
-        Ok(taken) => {
-            io.tally().status = Some(response.status);
-            encode::write_last_head(io.out(), response);
-            Ok(After::Give(taken))
-        }
-        Err(mut refusal) => {
-            let reply = Reply { is_head, is_http_11: true, keep_alive: false };
-            Delivering { io, head, config, reply }.send(&mut refusal)?;
-            Ok(After::Linger)
-        }
-    }
+    let refusal = match shared {
+        Ok(stream) => match response.take_over.take() {
+            Some(take_over) => {
+                io.tally().status = Some(response.status);
+                encode::write_last_head(io.out(), response);
+                return Ok(After::Give(Taken { stream, take_over }));
+            }
+            None => unreported_failure(),
+        },
+        Err(refusal) => refusal,
+    };
+    put_instead(response, refusal, head, config);
+    Delivering { io, head, config, reply }.send(response)?;
+    Ok(After::Linger)
 }
 
 /// The answer to a failure that has been reported.

@@ -45,11 +45,16 @@ impl Delivering<'_> {
     pub(crate) fn send(mut self, response: &mut Response) -> io::Result<Sent> {
         match encode::plan(response, &self.reply) {
             Ok(delivery) => self.send_as(response, delivery),
-            Err(reason) => {
-                self.config.report(self.head, &reason);
-                self.send_failure()
-            }
+            Err(reason) => self.refuse(response, &reason),
         }
+    }
+
+    /// Answers where the handler's response makes no sense.
+    #[cold]
+    fn refuse(&mut self, response: &mut Response, reason: &str) -> io::Result<Sent> {
+        self.config.report(self.head, reason);
+        put_instead(response, Response::failed(""), self.head, self.config);
+        self.send_failure()
     }
 
     #[cold]
@@ -242,6 +247,15 @@ impl Sink for StreamWriter<'_, '_> {
     fn flush(&mut self) -> Result<(), Stop> {
         self.begin();
         self.delivering.io.flush().map_err(Stop::Peer)
+    }
+}
+
+/// Answers with another response. What the unused one would have sent, or run, is the handler's: its destructor may panic.
+#[cold]
+pub(crate) fn put_instead(response: &mut Response, other: Response, head: &Head, config: &Config) {
+    let unused = std::mem::replace(response, other);
+    if let Err(payload) = unwind::catch(|| drop(unused)) {
+        config.report(head, &what_panicked(payload));
     }
 }
 

@@ -123,17 +123,11 @@ impl Response {
         response
     }
 
-    /// Makes of a take-over what becomes of it in answer to `request`: itself, 426, or a failure of the handler.
-    pub(crate) fn check_against(&mut self, request: &Request<'_>) {
-        if self.failure.is_none()
-            && let Some(other) = self.in_place_of(request)
-        {
-            *self = other;
+    /// The answer to `request` where this take-over would be wrong: 426, or a failure of the handler.
+    pub(crate) fn in_place_of(&mut self, request: &Request<'_>) -> Option<Response> {
+        if self.failure.is_some() {
+            return None;
         }
-    }
-
-    /// The answer to `request` where this one would be wrong.
-    fn in_place_of(&mut self, request: &Request<'_>) -> Option<Response> {
         if self.body.fixed().is_none_or(|bytes| !bytes.is_empty()) {
             return Some(Response::failed("a response that gives its connection away has no body"));
         }
