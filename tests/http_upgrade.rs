@@ -7,7 +7,7 @@ use greenloop::http::{
     StatusCode, Transport, Upgraded, serve_connection,
 };
 use greenloop::net::{TcpStream, UnixStream};
-use greenloop::{Greenlet, spawn, timeout, yield_now};
+use greenloop::{Greenlet, sleep, spawn, timeout, yield_now};
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -490,6 +490,19 @@ fn an_error_is_reported_unless_the_peer_has_gone() {
     assert!(done.wait_timeout(LONG));
     server.stop(LONG);
     assert_eq!(*reports.borrow(), ["GET /ours HTTP/1.1: the backend is away"]);
+}
+
+#[test]
+fn a_kill_before_the_101_is_answered_with_500() {
+    let (server, mut client) = start(echo_app);
+    client
+        .write_all(b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: raw\r\nContent-Length: 5\r\n\r\nhell")
+        .unwrap();
+    sleep(Duration::from_millis(20)); // the rest of the body is waited for now
+    server.stop(Duration::ZERO);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer:?}");
 }
 
 #[test]

@@ -458,7 +458,13 @@ fn give_away(
             config.report(head, &format!("the connection cannot be given away: {error}"));
             Err(unreported_failure())
         }
-        Ok(stream) => body.finish(config.limits.max_discard)?.map(|()| stream).map_err(Response::refusal),
+        Ok(stream) => match unwind::catch(|| body.finish(config.limits.max_discard)) {
+            Ok(finished) => finished?.map(|()| stream).map_err(Response::refusal),
+            Err(payload) => {
+                Delivering { io: body.io(), head, config, reply }.send_farewell();
+                resume_unwind(payload)
+            }
+        },
     };
     let io = body.io();
     let refusal = match shared {
