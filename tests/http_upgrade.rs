@@ -134,8 +134,19 @@ fn what_cannot_give_its_connection_away_is_a_reported_failure() {
     );
     let report = ask(&|| echo_app_body(), ASK);
     assert!(report.ends_with("a response that gives its connection away has no body"), "{report}");
+    for (app, request) in [
+        (&(|| echo_app_framed(Response::upgrade("raw", echo))) as &dyn Fn() -> Response, ASK),
+        (&|| echo_app_framed(Response::tunnel(echo)), b"CONNECT h:1 HTTP/1.1\r\n\r\n"),
+    ] {
+        let report = ask(app, request);
+        assert!(report.contains("a handler cannot set Transfer-Encoding"), "{report}");
+    }
     let report = ask(&|| StatusCode::SWITCHING_PROTOCOLS.into_response(), ASK);
     assert!(report.ends_with("the informational status 101 cannot end a request"), "{report}");
+}
+
+fn echo_app_framed(response: Response) -> Response {
+    response.header("Transfer-Encoding", "chunked")
 }
 
 fn echo_app_body() -> Response {

@@ -18,6 +18,9 @@ use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 /// Room for a head without many headers of the handler's own.
 const USUAL_HEAD: usize = 256;
 
+pub(crate) const CHOSEN_FRAMING: &str =
+    "a handler cannot set Transfer-Encoding: the server chooses the framing";
+
 /// What the request and the connection ask of the response.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reply {
@@ -54,7 +57,7 @@ fn plan_unusual(response: &Response, reply: &Reply) -> Result<Delivery, String> 
     let declared = match response.own_headers() {
         None => None,
         Some(headers) if headers.contains_key(header::TRANSFER_ENCODING) => {
-            return Err("a handler cannot set Transfer-Encoding: the server chooses the framing".into());
+            return Err(CHOSEN_FRAMING.into());
         }
         Some(headers) => declared_length(headers)?,
     };

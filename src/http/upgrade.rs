@@ -12,6 +12,7 @@
 
 use super::deadline::Deadline;
 use super::duplex_stream::DuplexStream;
+use super::encode::CHOSEN_FRAMING;
 use super::error::Error;
 use super::framing::has_token;
 use super::limits::Limits;
@@ -130,6 +131,10 @@ impl Response {
         }
         if self.body.fixed().is_none_or(|bytes| !bytes.is_empty()) {
             return Some(Response::failed("a response that gives its connection away has no body"));
+        }
+        if self.headers().contains_key(header::TRANSFER_ENCODING) {
+            // Nor may it say so (RFC 9112, 6.1).
+            return Some(Response::failed(CHOSEN_FRAMING));
         }
         match (self.status, request.method()) {
             (StatusCode::SWITCHING_PROTOCOLS, _) => {
