@@ -287,6 +287,14 @@ mod folders {
         symlink("/etc", site.join("etc")).unwrap();
         symlink("circle", site.join("circle")).unwrap();
         assert_eq!(get(&files, "/inside.css").text(), "css");
+        // As a tool may lay them out that names files by their content.
+        folder.file("site/store/0f3a", "<p>hello");
+        symlink("store/0f3a", site.join("hello.html")).unwrap();
+        let linked = get(&files, "/hello.html");
+        assert_eq!(
+            (linked.text(), linked.header("content-type")),
+            ("<p>hello", Some("text/html; charset=utf-8"))
+        );
         for target in ["/outside.txt", "/etc/passwd", "/etc", "/etc/", "/circle"] {
             assert_eq!(get(&files, target).status, 404, "{target}");
         }

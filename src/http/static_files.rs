@@ -117,11 +117,11 @@ impl StaticFiles {
         };
         let Some(below) = below(path) else { return Ok(None) };
         let names_folder = path.is_empty() || path.ends_with('/');
-        let mut place = self.folder.join(below);
+        let mut named = self.folder.join(below);
         if names_folder {
-            place.push("index.html");
+            named.push("index.html");
         }
-        let place = fs::canonicalize(place)?;
+        let place = fs::canonicalize(&named)?;
         if !place.starts_with(&self.folder) {
             return Ok(None);
         }
@@ -135,7 +135,8 @@ impl StaticFiles {
         if !metadata.is_file() {
             return Ok(None);
         }
-        file::respond(request, file, &place).map(Some)
+        // What it is says the name that was asked for: links often lead to names without a meaning.
+        file::respond(request, file, &named).map(Some)
     }
 }
 
