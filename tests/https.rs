@@ -254,6 +254,25 @@ fn a_server_that_stops_ends_idle_connections_and_finishes_requests() {
 }
 
 #[test]
+fn a_server_that_stops_does_not_wait_for_handshakes() {
+    let config = server().handshake_timeout(LONG);
+    let server = http::Server::bind("127.0.0.1:0").unwrap().tls(config).start(app).unwrap();
+    let address = server.local_addr().unwrap();
+    let mut silent = TcpStream::connect(address).unwrap();
+    let mut begun = TcpStream::connect(address).unwrap();
+    begun.write_all(&[22, 3, 1, 2]).unwrap(); // of a record that is longer
+    sleep(ms(20));
+    let mut late = TcpStream::connect(address).unwrap(); // accepted when the stop has begun, if at all
+    let start = Instant::now();
+    server.stop(LONG);
+    assert!(start.elapsed() < PROMPT);
+    for client in [&mut silent, &mut begun, &mut late] {
+        // An end or a reset.
+        assert!(matches!(timeout(PROMPT, || client.read(&mut [0; 64])), Ok(Ok(0) | Err(_))));
+    }
+}
+
+#[test]
 fn a_request_without_tls_gets_no_page() {
     let server = http::Server::bind("127.0.0.1:0").unwrap().tls(server()).start(app).unwrap();
     let mut plain = TcpStream::connect(server.local_addr().unwrap()).unwrap();

@@ -73,8 +73,8 @@ where
         self.all.wait_for_end()
     }
 
-    /// Accepts no more connections, ends those at once that are between two requests, gives the others `grace` to finish
-    /// the one they are in, then kills them. Who is killed before the answer has begun says 500.
+    /// Accepts no more connections, ends those at once that are between two requests or have not come to their first, be it that the TLS
+    /// handshake is under way, gives the others `grace` to finish the one they are in, then kills them. Who is killed before the answer has begun says 500.
     ///
     /// **Switches**: yes, until all have ended.
     ///

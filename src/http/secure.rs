@@ -25,7 +25,14 @@ pub(super) fn serve<S: Stream>(
     socket: Socket<S>,
     service: Rc<Service>,
 ) -> io::Result<()> {
-    match tls.accept(socket.stream.another_handle()?) {
+    if Transport::is_stopping(&socket) {
+        return Ok(());
+    }
+    // There is no request yet that a server which stops would have to wait for.
+    Transport::set_idle(&socket, true);
+    let shaken = tls.accept(socket.stream.another_handle()?);
+    Transport::set_idle(&socket, false);
+    match shaken {
         Ok(stream) => {
             keep(Secure { stream: Rc::new(stream), socket, read_limit: Cell::new(None) }, service);
         }
