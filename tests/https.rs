@@ -14,10 +14,11 @@ use greenloop::net::TcpStream;
 use greenloop::queue::Queue;
 use greenloop::server::{Listener, StreamServer};
 use greenloop::testing::{Duplex, duplex, virtual_time};
-use greenloop::tls::{ClientConfig, TlsStream};
+use greenloop::tls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use greenloop::tls::{ClientConfig, ServerConfig, TlsStream};
 use greenloop::{Greenlet, join_all, sleep, spawn, timeout};
 use net_support::{Flag, LONG, PROMPT, in_a_child, ms};
-use tls_support::{authority, client, server};
+use tls_support::{authority, client, localhost, server};
 
 fn connect(address: SocketAddr) -> TlsStream<TcpStream> {
     let socket = TcpStream::connect(address).unwrap();
@@ -251,6 +252,38 @@ fn a_server_that_stops_ends_idle_connections_and_finishes_requests() {
     assert_eq!(idle.read(&mut [0; 8]).unwrap(), 0);
     let text = busy.join().unwrap().unwrap();
     assert!(text.ends_with("\r\n\r\nslow"), "{text}");
+}
+
+#[test]
+fn a_handler_is_told_who_the_client_is() {
+    let app = |request: &mut http::Request<'_>| {
+        let tls = request.tls().expect("it is by TLS");
+        tls.peer_certificates().concat()
+    };
+    let config = ServerConfig::builder()
+        .identity(localhost().identity())
+        .ask_for_client_certificates(authority().roots())
+        .build()
+        .unwrap();
+    let running = http::Server::bind("127.0.0.1:0").unwrap().tls(config).start(app).unwrap();
+    let address = running.local_addr().unwrap();
+    let member = authority().sign(&["member"]);
+    let shown = CertificateDer::from_pem_slice(member.certificate.as_bytes()).unwrap().to_vec();
+    let clients = [(Some(member), shown), (None, Vec::new())];
+    for (identity, shown) in clients {
+        let builder = ClientConfig::builder().roots(authority().roots());
+        let config = match identity {
+            Some(pem) => builder.identity(pem.identity()).build().unwrap(),
+            None => builder.build().unwrap(),
+        };
+        let socket = TcpStream::connect(address).unwrap();
+        let mut stream = BufReader::new(config.connect("localhost", socket).unwrap());
+        for _ in 0..2 {
+            stream.get_mut().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+            assert_eq!(response(&mut stream).1, shown);
+        }
+    }
+    running.stop(LONG);
 }
 
 #[test]

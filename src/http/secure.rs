@@ -1,7 +1,7 @@
 //! A server's connection over TLS. It rests between two requests as others do, see `keeper.rs`; of its session nothing but the keys
 //! and rustls's own buffer is left then.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -34,7 +34,8 @@ pub(super) fn serve<S: Stream>(
     Transport::set_idle(&socket, false);
     match shaken {
         Ok(stream) => {
-            keep(Secure { stream: Rc::new(stream), socket, read_limit: Cell::new(None) }, service);
+            let (read_limit, certificates) = (Cell::new(None), OnceCell::new());
+            keep(Secure { stream: Rc::new(stream), socket, read_limit, certificates }, service);
         }
         // A client that fails in the handshake is as little to be reported as one that sends a malformed request.
         Err(error) => quiet(Err(error))?,
@@ -48,6 +49,8 @@ struct Secure<S: Stream> {
     socket: Socket<S>,
     /// Of a read here, which may be many of the socket.
     read_limit: Cell<Option<Duration>>,
+    /// Those of the client, for handlers that ask. rustls lends them for a moment only.
+    certificates: OnceCell<Box<[Vec<u8>]>>,
 }
 
 impl<S: Stream> Read for Secure<S> {
@@ -102,7 +105,11 @@ impl<S: Stream> Transport for Secure<S> {
     }
 
     fn tls(&self) -> Option<TlsInfo<'_>> {
-        Some(TlsInfo::new(self.stream.server_name(), self.stream.alpn_protocol()))
+        let certificates = self.certificates.get_or_init(|| {
+            self.stream.peer_certificates().iter().map(|certificate| certificate.to_vec()).collect()
+        });
+        let info = TlsInfo::new(self.stream.server_name(), self.stream.alpn_protocol());
+        Some(info.with_peer_certificates(certificates))
     }
 
     fn share(&self) -> io::Result<Rc<dyn DuplexStream>> {

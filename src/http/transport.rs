@@ -130,6 +130,7 @@ pub trait Transport: Read + Write {
 pub struct TlsInfo<'a> {
     server_name: Option<&'a str>,
     alpn: Option<&'a [u8]>,
+    certificates: &'a [Vec<u8>],
 }
 
 impl<'a> TlsInfo<'a> {
@@ -142,7 +143,20 @@ impl<'a> TlsInfo<'a> {
     /// assert_eq!(TlsInfo::new(None, None).server_name(), None);
     /// ```
     pub fn new(server_name: Option<&'a str>, alpn_protocol: Option<&'a [u8]>) -> TlsInfo<'a> {
-        TlsInfo { server_name, alpn: alpn_protocol }
+        TlsInfo { server_name, alpn: alpn_protocol, certificates: &[] }
+    }
+
+    /// The same with the certificates of the client, its own first.
+    ///
+    /// ```
+    /// use greenloop::http::TlsInfo;
+    ///
+    /// let certificates = [vec![0x30, 0x82]]; // and so on
+    /// let tls = TlsInfo::new(None, None).with_peer_certificates(&certificates);
+    /// assert_eq!(tls.peer_certificates().len(), 1);
+    /// ```
+    pub fn with_peer_certificates(self, certificates: &'a [Vec<u8>]) -> TlsInfo<'a> {
+        TlsInfo { certificates, ..self }
     }
 
     /// The name that the client has asked for (SNI), if it has told. The `Host` of a request need not be the same.
@@ -165,5 +179,21 @@ impl<'a> TlsInfo<'a> {
     /// ```
     pub fn alpn_protocol(&self) -> Option<&'a [u8]> {
         self.alpn
+    }
+
+    /// What the client has proved itself with, in DER: its own certificate first, then those that lead to somebody whom the server trusts. None
+    /// if it was not asked, or has none.
+    ///
+    /// ```
+    /// use greenloop::http::{Request, StatusCode, TestClient};
+    ///
+    /// let client = TestClient::new(|request: &mut Request<'_>| match request.tls() {
+    ///     Some(tls) if !tls.peer_certificates().is_empty() => (StatusCode::OK, "hello, member"),
+    ///     _ => (StatusCode::FORBIDDEN, "members only"),
+    /// });
+    /// assert_eq!(client.get("/").send().status(), StatusCode::FORBIDDEN); // not by TLS
+    /// ```
+    pub fn peer_certificates(&self) -> &'a [Vec<u8>] {
+        self.certificates
     }
 }
