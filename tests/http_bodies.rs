@@ -4,9 +4,10 @@
 mod http_support;
 
 use greenloop::http::sse::{Event, Events};
-use greenloop::http::{self, Body, IntoResponse, Limits, Request, Response, StatusCode};
+use greenloop::http::{self, Body, IntoResponse, Limits, Request, Response, Server, StatusCode};
+use greenloop::net::TcpStream;
 use greenloop::queue::{PutError, Queue};
-use greenloop::{Elapsed, sleep, spawn, timeout, yield_now};
+use greenloop::{Elapsed, event, sleep, spawn, timeout, yield_now};
 use http_support::{Client, Step, answers, serve, talk};
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufWriter, Read, Write};
@@ -606,6 +607,33 @@ mod requests {
             let texts: Vec<_> = outcome.responses().iter().map(|answer| answer.text().to_string()).collect();
             assert_eq!(texts, ["x-a=1;x-a=3;x-b=2;"; 2], "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn trailers_whose_reader_was_interrupted_are_read_again() {
+        let interrupted = event::Event::new();
+        let app = {
+            let interrupted = interrupted.clone();
+            move |request: &mut Request<'_>| {
+                if request.path() == "/next" {
+                    return Ok("next".to_string());
+                }
+                let first = timeout(Duration::from_millis(2), || request.body().trailers().map(drop));
+                assert!(first.is_err(), "they have all come already");
+                interrupted.set();
+                let trailers = request.body().trailers()?;
+                Ok(trailers.iter().map(|(name, value)| format!("{name}={value:?};")).collect::<String>())
+            }
+        };
+        let server = Server::bind("127.0.0.1:0").unwrap().start(app).unwrap();
+        let mut client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        client.write_all(chunked("/", "2\r\nhi\r\n0\r\nX-One: 1\r\nX-Two-").as_bytes()).unwrap();
+        interrupted.wait();
+        client.write_all(b"Three: 2\r\n\r\nGET /next HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+        let answers = io::read_to_string(client).unwrap();
+        assert!(answers.contains("\r\n\r\nx-one=\"1\";x-two-three=\"2\";HTTP/1.1 "), "{answers}");
+        assert!(answers.ends_with("\r\n\r\nnext"), "{answers}");
+        server.stop(Duration::ZERO);
     }
 
     #[test]

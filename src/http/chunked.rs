@@ -51,7 +51,7 @@ enum Trailer {
 }
 
 /// Where the decoder is in one body.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Chunked {
     state: State,
     /// How much more data the body may have.
@@ -151,6 +151,11 @@ impl Chunked {
     fn spend_extension(&mut self) -> Result<(), HttpError> {
         self.extension_budget = self.extension_budget.checked_sub(1).ok_or(HttpError::ChunkExtension)?;
         Ok(())
+    }
+
+    /// How many more bytes of trailers are read.
+    pub(crate) fn trailers_left(&self) -> usize {
+        self.trailer_budget
     }
 
     /// Reads trailers from the start of `input` until they have ended or `input` is used up; the data must

@@ -223,21 +223,27 @@ impl<'a> RequestBody<'a> {
             }
             self.consume(count);
         }
-        let mut lines = Vec::new();
-        while let Left::Chunked(chunked) = &mut self.left
-            && !chunked.is_done()
-        {
+        let mut ahead = match &self.left {
+            Left::Chunked(chunked) if !chunked.is_done() => chunked.clone(),
+            _ => return Ok(HeaderMap::new()),
+        };
+        // They are taken when they are whole: if a kill or an expiry ends the wait for the rest, nothing is lost.
+        let (limit, mut seen) = (BUFFER.saturating_add(ahead.trailers_left()), 0);
+        loop {
             let input = self.io.input();
-            match chunked.read_trailers(input) {
-                Ok(0) => self.fill()?,
-                Ok(used) => {
-                    lines.extend_from_slice(&input[..used]);
-                    self.io.consume(used);
-                }
+            match ahead.read_trailers(&input[seen..]) {
+                Ok(count) => seen += count,
                 Err(fault) => return self.fail(fault),
             }
+            if ahead.is_done() {
+                break;
+            }
+            self.receive(|io, timeout| io.fill(timeout, limit))?;
         }
-        Ok(trailers_of(&lines))
+        let trailers = trailers_of(&self.io.input()[..seen]);
+        self.io.consume(seen);
+        self.left = Left::Chunked(ahead);
+        Ok(trailers)
     }
 
     /// The fault of the peer that made a read fail.
