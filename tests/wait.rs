@@ -268,6 +268,22 @@ fn select_is_fair_whatever_else_is_done_in_each_round() {
 }
 
 #[test]
+fn select_takes_either_an_item_or_a_result_that_are_both_there() {
+    let queue = Queue::unbounded().with_items(0..100);
+    let (mut items, mut values) = (0, 0);
+    for _ in 0..100 {
+        let result = AsyncResult::new();
+        result.set(()).unwrap();
+        select! {
+            () = result.get() => values += 1,
+            item = queue.get() => items += item.map_or(0, |_| 1),
+        }
+    }
+    assert_eq!((items + values, items + queue.len()), (100, 100), "an item is gone whose arm did not run");
+    assert!(items >= 25 && values >= 25, "{items} : {values}");
+}
+
+#[test]
 fn select_with_a_default_does_not_wait() {
     let queue: Queue<u32> = Queue::unbounded();
     let got = select! {

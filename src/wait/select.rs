@@ -179,7 +179,7 @@ impl<Q: Source> Arm for Get<'_, Q> {
 /// `value = result.get()`
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Value<'a, T>(&'a AsyncResult<T>);
+pub struct Value<'a, T>(&'a AsyncResult<T>, bool);
 
 impl<T: Clone> Getting for AsyncResult<T> {
     type Arm<'a>
@@ -188,13 +188,14 @@ impl<T: Clone> Getting for AsyncResult<T> {
         T: 'a;
 
     fn getting(&self) -> Value<'_, T> {
-        Value(self)
+        Value(self, false)
     }
 }
 
 impl<T> Attempt for Value<'_, T> {
     fn attempt(&mut self) -> bool {
-        self.0.is_set()
+        self.1 = self.0.is_set();
+        self.1
     }
 
     fn list(&self) -> Option<&WaitList> {
@@ -206,7 +207,8 @@ impl<T: Clone> Arm for Value<'_, T> {
     type Output = T;
 
     fn take(&mut self) -> Option<T> {
-        self.0.try_get()
+        // A value that is there is not enough: another arm may have been asked first, and has taken something.
+        std::mem::take(&mut self.1).then(|| self.0.try_get()).flatten()
     }
 }
 
