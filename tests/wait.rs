@@ -268,6 +268,26 @@ fn select_is_fair_whatever_else_is_done_in_each_round() {
 }
 
 #[test]
+fn select_gives_arms_that_are_ready_equal_shares_wherever_they_stand() {
+    let queues = [(); 4].map(|()| Queue::unbounded());
+    for queue in &queues[2..] {
+        (0..400).for_each(|n| queue.put(n).unwrap());
+    }
+    let [a, b, c, d] = &queues;
+    let mut taken = [0; 4];
+    for _ in 0..400 {
+        let arm = select! { _ = a.get() => 0, _ = b.get() => 1, _ = c.get() => 2, _ = d.get() => 3 };
+        taken[arm] += 1;
+    }
+    assert!(taken[2] >= 150 && taken[3] >= 150, "{taken:?}");
+}
+
+#[test]
+fn select_of_nothing_but_a_default_takes_that() {
+    assert_eq!(select! { default => 7 }, 7);
+}
+
+#[test]
 fn select_takes_either_an_item_or_a_result_that_are_both_there() {
     let queue = Queue::unbounded().with_items(0..100);
     let (mut items, mut values) = (0, 0);

@@ -63,19 +63,18 @@ use sealed::Attempt;
 
 /// Waits for the first arm that succeeds. False if none does and `wait` says not to wait.
 ///
-/// Who is asked first is drawn each time: with a count that moves on, other things that are counted with it, or a loop over several
-/// `select!`s, could keep step with it, and an arm that is ready would never be asked first.
+/// In which order they are asked is drawn each time: with a count that moves on, other things that are counted with it, or a loop over
+/// several `select!`s, could keep step with it, and an arm that is ready would never be asked first.
 ///
 /// # Panics
 /// If it would have to wait in a destructor run by a panic or a kill, and none of the arms is an `after`.
 #[doc(hidden)]
 #[track_caller]
 pub fn choose(arms: &mut [&mut dyn Attempt], wait: bool) -> bool {
-    let count = arms.len();
-    let first = Hub::current().schedule.choose(count);
+    let mut order: Vec<_> = (0..arms.len()).collect();
     let mut places: Vec<_> = arms.iter().map(|_| Place::default()).collect();
     loop {
-        if (0..count).any(|step| arms[(first + step) % count].attempt()) {
+        if ask_in_turn(arms, &mut order) {
             return true;
         }
         if !wait {
@@ -99,6 +98,16 @@ pub fn choose(arms: &mut [&mut dyn Attempt], wait: bool) -> bool {
             return true;
         }
     }
+}
+
+/// Asks the arms until one succeeds. Each next one is drawn among those that are left, so that those that are ready have equal shares
+/// wherever they stand: if only the first were drawn, one behind arms that are not ready would have the shares of these, too.
+fn ask_in_turn(arms: &mut [&mut dyn Attempt], order: &mut [usize]) -> bool {
+    (0..order.len()).any(|asked| {
+        let next = asked + Hub::current().schedule.choose(order.len() - asked);
+        order.swap(asked, next);
+        arms[order[asked]].attempt()
+    })
 }
 
 /// Parks in the lists of all arms and gives the numbers of those that have called, in their order.
@@ -429,8 +438,8 @@ impl Arm for After {
 /// An object can be given by a name, as a field, and by whatever points to it: a reference, an `Rc`.
 ///
 /// The pattern must always match. What runs after `=>` may `break`, `continue`, `return` and use `?`, and is separated by a
-/// comma, which a block does not need. Which of several arms that are ready at the same time is asked first is drawn each time, so that
-/// each has its turn; under `testing::with_seed` equal seeds draw the same.
+/// comma, which a block does not need. Which of several arms that are ready at the same time is taken is drawn each time, with equal
+/// shares; under `testing::with_seed` equal seeds draw the same.
 ///
 /// Each arm takes some of the depth that the compiler allows to macros, the more the longer its object: beyond a dozen the crate that has
 /// them may have to say `#![recursion_limit = "256"]`.
