@@ -246,6 +246,21 @@ fn a_link_that_does_not_want_the_outcome_is_dropped_at_the_end_where_it_may_bloc
     assert_eq!(dropped.get(), id);
 }
 
+// What another link owns may take its time to go.
+#[test]
+fn no_link_runs_before_the_greenlet_has_ended() {
+    let log = Log::new();
+    let g = returns();
+    g.link({
+        let log = log.clone();
+        move |g, outcome| log.add((g.is_finished(), g.outcome() == Some(outcome)))
+    });
+    let guard = OnDrop(|| sleep(SHORT));
+    g.link_error(move |_, _| drop(guard));
+    g.wait();
+    assert_eq!(log.take(), [(true, true)]);
+}
+
 // What a destructor adds while the greenlet ends is not forgotten.
 #[test]
 fn links_added_at_the_very_end_run() {

@@ -89,22 +89,32 @@ fn settle(task: &Rc<Task>, extras: &Extras, outcome: Outcome) {
     }
 }
 
-/// Makes a greenlet for each link that wants the outcome, and drops the others.
+/// Drops the links that do not want the outcome, and makes a greenlet for each of the others.
 fn prepare_links(task: &Rc<Task>, links: &Links, outcome: Outcome) {
-    let mut last = 0;
-    // Links that the user's destructors add meanwhile have greater numbers.
-    while let Some((number, wanted)) = links.next_spawned(last, outcome) {
-        last = number;
-        let failed = match wanted {
-            true => link::start(task, number, outcome).err(),
-            false => None,
-        };
-        if let Some(error) = &failed {
-            report::line(format_args!("greenloop: a link of greenlet {task} cannot run: {error}"));
-        }
-        if !wanted || failed.is_some() {
+    // First, as their destructors are the user's code: if one blocked behind a greenlet that is made, that would run before the end.
+    for_each_link(links, outcome, |number, wanted| {
+        if !wanted {
             quietly(|| drop(links.take(number)));
         }
+    });
+    for_each_link(links, outcome, |number, wanted| {
+        match wanted.then(|| link::start(task, number, outcome)) {
+            Some(Ok(())) => return,
+            Some(Err(error)) => {
+                report::line(format_args!("greenloop: a link of greenlet {task} cannot run: {error}"));
+            }
+            None => {} // added by the destructor of one that could not run
+        }
+        quietly(|| drop(links.take(number)));
+    });
+}
+
+/// Also for those that the user's destructors add meanwhile: they have greater numbers.
+fn for_each_link(links: &Links, outcome: Outcome, mut f: impl FnMut(u64, bool)) {
+    let mut last = 0;
+    while let Some((number, wanted)) = links.next_spawned(last, outcome) {
+        last = number;
+        f(number, wanted);
     }
 }
 
