@@ -394,6 +394,23 @@ fn an_async_result_that_was_unlinked_gets_nothing() {
 }
 
 #[test]
+fn an_async_result_that_was_unlinked_is_let_go_at_once() {
+    let owned = Rc::new(());
+    let g = spawn({
+        let owned = owned.clone();
+        move || owned
+    });
+    let result = AsyncResult::new();
+    result.set(Ok(owned.clone())).unwrap();
+    let id = g.link_result(&result);
+    drop(result);
+    assert!(g.unlink(id));
+    assert_eq!(Rc::strong_count(&owned), 2, "the link is still kept, and only the greenlet should have it");
+    drop(g.join().unwrap());
+    assert_eq!(Rc::strong_count(&owned), 1);
+}
+
+#[test]
 fn an_async_result_that_is_set_already_stays_as_it_is() {
     let result = AsyncResult::new();
     result.set(Ok(7)).unwrap();

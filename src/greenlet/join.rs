@@ -1,7 +1,7 @@
 //! The owner's view of a greenlet: its value.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::VecDeque;
+use std::any::Any;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -15,61 +15,47 @@ use crate::unwind;
 /// Where a greenlet leaves its value. Its owner and the greenlet share it until the greenlet has ended.
 pub(super) struct Slot<T> {
     result: OnceCell<Result<T, JoinError>>,
-    /// Who is shown the result when it comes, by the number of the link.
-    watchers: OnceCell<Box<WatcherList<T>>>,
+    /// How the cells that are linked to it get the result. Mostly there are none, so all that is kept in the slot is a pointer.
+    fill: Cell<Option<Fill<T>>>,
 }
 
-/// In the order in which they came. Mostly there are none, so all that is kept in the slot is a pointer.
-type WatcherList<T> = RefCell<VecDeque<(u64, Watcher<T>)>>;
-type Watcher<T> = Box<dyn FnOnce(&Result<T, JoinError>)>;
+/// Puts a clone of the result into a cell.
+pub(super) type Fill<T> = fn(Box<dyn Any>, &Result<T, JoinError>);
 
 impl<T> Slot<T> {
     pub(super) fn new() -> Slot<T> {
-        Slot { result: OnceCell::new(), watchers: OnceCell::new() }
+        Slot { result: OnceCell::new(), fill: Cell::new(None) }
     }
 
-    /// Shows the result of `task` to those that are linked to it, and keeps it.
+    /// Gives the result of `task` to the cells that are linked to it, and keeps it.
     #[inline]
     pub(super) fn set(&self, result: Result<T, JoinError>, task: &Task) {
-        if let Some(watchers) = self.watchers.get() {
-            show(watchers, &result, task);
+        if let Some(fill) = self.fill.get() {
+            fill_cells(fill, &result, task);
         }
         // Never set before: a greenlet ends once.
         let _ = self.result.set(result);
     }
-}
 
-/// Watchers that come meanwhile are shown the result as well.
-#[cold]
-fn show<T>(watchers: &WatcherList<T>, result: &Result<T, JoinError>, task: &Task) {
-    loop {
-        let next = watchers.borrow_mut().pop_front();
-        let Some((number, watcher)) = next else { return };
-        let linked = task.extras().links.take(number).is_some();
-        let tell = || match linked {
-            true => watcher(result),
-            false => drop(watcher),
-        };
-        // Clones and destructors may panic: the others are shown it nevertheless.
-        std::mem::forget(unwind::catch(tell));
+    /// Links a cell to the result of `task`: it gets that when it comes, or now.
+    pub(super) fn fill_when_set(&self, number: u64, task: &Task, cell: Box<dyn Any>, fill: Fill<T>) {
+        match self.result.get() {
+            Some(result) => fill(cell, result),
+            None => {
+                self.fill.set(Some(fill));
+                task.extras().links.add(number, Link::Cell(cell));
+            }
+        }
     }
 }
 
-impl<T: 'static> Slot<T> {
-    /// Shows the result of `task` to `watcher` when it comes, or now.
-    pub(super) fn when_set(
-        &self,
-        number: u64,
-        task: &Task,
-        watcher: impl FnOnce(&Result<T, JoinError>) + 'static,
-    ) {
-        match self.result.get() {
-            Some(result) => watcher(result),
-            None => {
-                task.extras().links.add(number, Link::WithValue);
-                self.watchers.get_or_init(Box::default).borrow_mut().push_back((number, Box::new(watcher)));
-            }
-        }
+/// Cells that come meanwhile get the result as well: they have greater numbers.
+#[cold]
+fn fill_cells<T>(fill: Fill<T>, result: &Result<T, JoinError>, task: &Task) {
+    let mut last = 0;
+    while let Some(cell) = task.extras().links.take_cell(&mut last) {
+        // Clones and destructors may panic: the others get it nevertheless.
+        std::mem::forget(unwind::catch(|| fill(cell, result)));
     }
 }
 

@@ -3,6 +3,7 @@
 //! A link keeps its place in the control block until its own greenlet has its first turn, and is taken out then. So it can be
 //! withdrawn until it has really begun, also by another link of the same greenlet.
 
+use std::any::Any;
 use std::io;
 use std::rc::Rc;
 
@@ -187,10 +188,12 @@ impl<T: Clone + 'static> Greenlet<T> {
     /// ```
     pub fn link_result(&self, result: &AsyncResult<Result<T, JoinError>>) -> LinkId {
         let number = Hub::current().new_id();
-        let result = result.clone();
-        self.slot().when_set(number, self.task(), move |outcome: &Result<T, JoinError>| {
-            // It was cloned for nothing if there is a value already.
-            let _ = result.set(outcome.clone());
+        let cell: Box<dyn Any> = Box::new(result.clone());
+        self.slot().fill_when_set(number, self.task(), cell, |cell, outcome| {
+            if let Ok(cell) = cell.downcast::<AsyncResult<Result<T, JoinError>>>() {
+                // It was cloned for nothing if there is a value already.
+                let _ = cell.set(outcome.clone());
+            }
         });
         LinkId(number)
     }

@@ -3,6 +3,7 @@
 //! Links stand in the control block of the greenlet they wait for, in the order in which they came. The hub only keeps
 //! them; `greenlet/life.rs` says when each of them runs.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -38,8 +39,8 @@ pub(crate) type Callback = Box<dyn FnOnce(&Rc<Task>, Outcome)>;
 pub(crate) enum Link {
     /// Runs in a greenlet of its own, if the outcome is one that it wants.
     Spawned { wants: fn(Outcome) -> bool, run: Callback },
-    /// Stands for something that is kept with the value of the greenlet.
-    WithValue,
+    /// A cell that is to get the value of the greenlet, of which only `greenlet/link.rs` knows the type.
+    Cell(Box<dyn Any>),
 }
 
 /// The links of one greenlet by their numbers, which grow. Empty, it owns no memory.
@@ -65,7 +66,18 @@ impl Links {
         let mut later = links.range((Bound::Excluded(number), Bound::Unbounded));
         later.find_map(|(&number, link)| match link {
             Link::Spawned { wants, .. } => Some((number, wants(outcome))),
-            Link::WithValue => None,
+            Link::Cell(_) => None,
         })
+    }
+
+    /// Takes out the first [`Link::Cell`] after `number`, which then is its number.
+    pub(crate) fn take_cell(&self, number: &mut u64) -> Option<Box<dyn Any>> {
+        let mut links = self.0.borrow_mut();
+        let mut later = links.range((Bound::Excluded(*number), Bound::Unbounded));
+        *number = *later.find(|(_, link)| matches!(link, Link::Cell(_)))?.0;
+        match links.remove(number) {
+            Some(Link::Cell(cell)) => Some(cell),
+            _ => None,
+        }
     }
 }
