@@ -229,6 +229,7 @@ impl Timeout {
     #[track_caller]
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
         let hub = Hub::current();
+        self.let_go_of_the_past(hub);
         self.check_greenlet(hub);
         let running = self.take_deadline();
         let deadline = running.or_else(|| self.limit.and_then(|limit| hub.deadline(limit)));
@@ -240,6 +241,16 @@ impl Timeout {
         let caught = unwind::catch(f);
         drop(under_way);
         caught.or_else(|payload| take(payload, id))
+    }
+
+    /// A clock that has run out, and whose greenlet has met that or can meet nothing any more, is none.
+    fn let_go_of_the_past(&self, hub: &Hub) {
+        let is_past = |clock: &mut Armed| {
+            !hub.is_armed(clock.timer) && (clock.task.is_done() || !clock.task.has_expired(clock.id))
+        };
+        let past = self.clock.borrow_mut().take_if(is_past);
+        // Dropped after the borrow has ended: it may be the last reference to a task.
+        drop(past);
     }
 
     /// Stops the clock and gives its deadline, which may have come.

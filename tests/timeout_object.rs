@@ -277,6 +277,42 @@ fn one_whose_greenlet_has_ended_interrupts_nobody() {
     });
 }
 
+// TO16: the clock has run out, and that has been met, so the scope begins from the start.
+#[test]
+fn an_expiry_that_was_met_before_the_scope_is_not_met_in_it_again() {
+    everywhere(|| {
+        let limit = Timeout::new(SECOND);
+        limit.start();
+        assert!(panic_text(|| sleep(SECOND * 2)).contains("a Timeout that this greenlet has started"));
+        assert!(!limit.is_pending());
+        assert_eq!(limit.run(|| sleep(SECOND / 2)), Ok(()));
+        assert_eq!(limit.run(|| sleep(SECOND * 2)), Err(Elapsed));
+    });
+}
+
+// TO16, TO25
+#[test]
+fn one_that_has_run_out_for_a_greenlet_that_has_ended_is_free_for_another() {
+    everywhere(|| {
+        for waits in [true, false] {
+            let limit = Rc::new(Timeout::new(SECOND));
+            let starter = spawn({
+                let limit = limit.clone();
+                move || {
+                    limit.start();
+                    if waits {
+                        sleep(SECOND * 2);
+                    }
+                }
+            });
+            starter.wait();
+            sleep(SECOND * 2);
+            assert!(!limit.is_pending());
+            assert_eq!(limit.run(|| sleep(SECOND / 2)), Ok(()));
+        }
+    });
+}
+
 // TO25
 #[test]
 fn one_clock_does_not_limit_two_greenlets() {

@@ -354,6 +354,11 @@ impl Task {
         self.interrupts.set(self.interrupts.get() | EXPIRED);
     }
 
+    /// Is this expiry still to be met?
+    pub(crate) fn has_expired(&self, scope: u64) -> bool {
+        self.expired.borrow().contains(&scope)
+    }
+
     /// Takes the expiry that is to be thrown first.
     pub(crate) fn take_expired(&self) -> Option<u64> {
         let mut expired = self.expired.borrow_mut();
