@@ -412,6 +412,19 @@ fn try_join_knows_members_only_and_takes_no_kill_for_a_failure() {
 }
 
 #[test]
+fn try_join_tells_what_a_greenlet_of_a_scope_has_panicked_with() {
+    let group = Group::new();
+    let error = greenloop::scope(|s| {
+        let member = s.spawn(|| panic!("expected: in a scope"));
+        group.add(&member);
+        let error = group.try_join().unwrap_err();
+        assert!(member.join().is_err());
+        error
+    });
+    assert!(error.is_panic() && error.to_string().contains("expected: in a scope"), "{error}");
+}
+
+#[test]
 fn a_try_join_in_a_destructor_says_that_somebody_still_runs() {
     let (group, log) = (parked(1), Log::new());
     let dying = spawn({

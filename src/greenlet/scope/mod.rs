@@ -196,9 +196,10 @@ impl Panics {
         if unwind::is_kill(&payload) {
             resume_unwind(payload);
         }
+        let text = unwind::panic_text(&payload).to_owned();
         self.0.borrow_mut().push((Hub::current().running().id, payload));
-        // It has panicked, for those who ask for its outcome.
-        resume_unwind(Box::new("the payload is kept by the scope"));
+        // It has panicked, for those who ask for its outcome, as a group does, and with these words.
+        resume_unwind(Box::new(text));
     }
 
     fn claim(&self, id: u64) -> Option<Payload> {
