@@ -8,8 +8,8 @@ use std::rc::Rc;
 use common::{Flag, LONG, Log, OnDrop, SHORT, on_a_thread};
 use greenloop::local::{AccessError, LocalKey};
 use greenloop::{
-    current, greenlet_local, inherited, join_all, on_spawn, scope, sleep, spawn, spawn_later, timeout,
-    wait_all, yield_now,
+    current, greenlet_local, hub, inherited, join_all, on_spawn, scope, sleep, spawn, spawn_later, sync,
+    timeout, wait_all, yield_now,
 };
 
 /// Run when they are dropped.
@@ -283,6 +283,19 @@ fn a_greenlet_inherits_what_is_bound_where_it_is_spawned() {
     for g in [direct, late, grandchild] {
         assert_eq!(g.join().unwrap().as_deref(), Some("ada"));
     }
+}
+
+// GL33: whatever the root has bound, underneath which the loop runs.
+#[test]
+fn what_another_thread_spawns_inherits_nothing_by_accident() {
+    let (here, (ended, end)) = (hub::remote(), sync::unbounded());
+    let other = std::thread::spawn(move || {
+        let seen = here.spawn(|| DEPTH.get()).unwrap().join().unwrap();
+        ended.send(()).unwrap();
+        seen
+    });
+    DEPTH.bind(1, || end.recv().unwrap());
+    assert_eq!(other.join().unwrap(), None);
 }
 
 // GL33

@@ -74,6 +74,23 @@ fn a_handler_runs_in_a_greenlet_of_its_own_and_may_block_and_panic_and_stays() {
 }
 
 #[test]
+fn a_handler_inherits_nothing_of_what_the_root_has_bound_when_the_signal_comes() {
+    in_a_child("a_handler_inherits_nothing_of_what_the_root_has_bound_when_the_signal_comes", "", || {
+        greenloop::inherited! { static USER: &'static str; }
+        let log = Log::new();
+        let _handler = signal::on(SIGUSR1, {
+            let log = log.clone();
+            move || log.add(USER.get())
+        });
+        USER.bind("root", || {
+            send(SIGUSR1);
+            until(&log, 1);
+        });
+        assert_eq!(log.take(), [None]);
+    });
+}
+
+#[test]
 fn one_handler_runs_beside_itself_while_it_blocks() {
     in_a_child("one_handler_runs_beside_itself_while_it_blocks", "", || {
         let (log, go) = (Log::new(), Event::new());

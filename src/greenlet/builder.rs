@@ -198,9 +198,14 @@ impl Builder {
         Ok(Greenlet::new(handle, slot))
     }
 
-    /// For a caller that stands between greenlets, where no code of the user's may run: `f` has to [`announce`] itself.
+    /// For a caller that stands between greenlets, where no code of the user's may run: `f` has to [`announce`] itself. It inherits nothing:
+    /// what the root has bound, underneath which the loop happens to run, is not meant for it.
     pub(crate) fn spawn_unannounced(self, f: impl FnOnce() + 'static) -> io::Result<()> {
-        self.make(f).map(drop)
+        let (greenlet, _) = self.make(f)?;
+        if let Some(extras) = greenlet.task().extras_if_any() {
+            drop(extras.inherited.replace(None));
+        }
+        Ok(())
     }
 
     /// Makes the greenlet, without a word to the hooks. No code of the user's runs here, unless the closure is dropped

@@ -37,7 +37,8 @@ macro_rules! inherited {
 /// [`inherited!`](crate::inherited).
 ///
 /// What is bound never changes: a greenlet that binds another value does so for itself and for those that it spawns
-/// meanwhile. The value is dropped when the closure and all that have inherited it have ended.
+/// meanwhile. The value is dropped when the closure and all that have inherited it have ended. What another thread spawns, by a
+/// [`Remote`](crate::sync::Remote), and the handlers of signals inherit nothing.
 ///
 /// # Examples
 /// ```
