@@ -186,7 +186,8 @@ fn a_pool_of_size_0_is_full_for_ever() {
 #[test]
 fn what_would_wait_for_a_slot_of_a_pool_of_size_0_says_so_at_once() {
     let pool = Pool::new(0);
-    let calls: [Box<dyn Fn()>; 6] = [
+    let calls: [Box<dyn Fn()>; 7] = [
+        Box::new(|| _ = pool.wait_available(None)),
         Box::new(|| drop(pool.spawn(|| ()))),
         Box::new(|| pool.add(spawn(|| ()))),
         Box::new(|| pool.apply(|| ())),
@@ -209,7 +210,8 @@ fn what_fails_in_a_pool_is_placed_at_the_line_of_the_caller() {
         greenloop::current().kill_nowait();
         yield_now();
     }
-    let calls: [(u32, Box<dyn Fn()>); 11] = [
+    let calls: [(u32, Box<dyn Fn()>); 12] = [
+        (line!(), Box::new(|| _ = none.wait_available(None))),
         (line!(), Box::new(|| drop(none.spawn(|| ())))),
         (line!(), Box::new(|| none.add(spawn(|| ())))),
         (line!(), Box::new(|| none.apply(|| ()))),

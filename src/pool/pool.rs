@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::Group;
-use super::members::{Members, Patience, Slots};
+use super::members::{Members, NO_SLOTS, Patience, Slots};
 use crate::greenlet::{Builder, Greenlet, Handle};
 
 /// Runs greenlets, at most `size` at a time: `spawn` waits while the pool is full.
@@ -266,6 +266,9 @@ impl Pool {
     ///
     /// **While unwinding** it returns 0 at once.
     ///
+    /// # Panics
+    /// If the pool is of size 0 and there is no `timeout`: this would wait for ever.
+    ///
     /// # Examples
     /// ```
     /// use greenloop::pool::Pool;
@@ -279,6 +282,13 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn wait_available(&self, timeout: Option<Duration>) -> usize {
+        assert!(timeout.is_some() || !self.members.is_hopeless() || std::thread::panicking(), "{NO_SLOTS}");
+        self.wait_for_slot(timeout)
+    }
+
+    /// [`wait_available`](Self::wait_available) for a server, whose clients may wait as long as they like.
+    #[track_caller]
+    pub(crate) fn wait_for_slot(&self, timeout: Option<Duration>) -> usize {
         self.slots().free.wait_as(timeout, self.slots().reason())
     }
 }
