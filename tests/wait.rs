@@ -287,6 +287,19 @@ fn select_of_nothing_but_a_default_takes_that() {
     assert_eq!(select! { default => 7 }, 7);
 }
 
+// Warnings of the compiler about code of the macro's would be the user's.
+#[deny(warnings)]
+#[test]
+fn the_body_of_every_arm_may_be_a_block() {
+    let (queue, event) = (Queue::<u32>::unbounded(), Event::new());
+    let got = select! {
+        item = queue.get() => { item.ok() }
+        _ = event.wait() => { None }
+        default => { Some(7) }
+    };
+    assert_eq!(got, Some(7));
+}
+
 #[test]
 fn select_takes_either_an_item_or_a_result_that_are_both_there() {
     let queue = Queue::unbounded().with_items(0..100);

@@ -536,7 +536,8 @@ macro_rules! select {
             let $value = taken;
             $body
         } else)* {
-            $default
+            // A block as such would be one in a block, of which the compiler says that it is too much.
+            match () { () => $default }
         }
     }};
     ($($arms:tt)+) => {
