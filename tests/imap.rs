@@ -2,6 +2,7 @@
 
 mod net_support;
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use greenloop::pool::{Group, Pool};
@@ -463,5 +464,30 @@ fn an_imap_whose_feeder_is_killed_says_so_and_ends() {
         check(|| unordered.next(), &feeder, before);
         drop(hook);
         assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    }
+}
+
+// IM10, IM12: the greenlet that the hook was told of runs on, so its result comes, and then what the hook has thrown.
+#[test]
+fn an_imap_that_a_spawn_hook_ends_gives_all_results_and_says_why() {
+    for pauses in [false, true] {
+        let mut results = Pool::new(2).imap(0..6_u32, |n| {
+            yield_now();
+            n
+        });
+        let spawned = Cell::new(0);
+        let hook = on_spawn(move |_| {
+            spawned.set(spawned.get() + 1);
+            if spawned.get() == 3 {
+                if pauses {
+                    sleep(SHORT);
+                }
+                std::panic::panic_any("expected: the third is too much");
+            }
+        });
+        assert!(results.by_ref().take(3).eq(0..3));
+        assert_eq!(panic_of(|| _ = results.next()), "expected: the third is too much");
+        assert_eq!(results.next(), None);
+        drop(hook);
     }
 }

@@ -18,6 +18,10 @@ use crate::waitlist::{Place, WaitList};
 
 type Outcome<T> = Result<T, JoinError>;
 
+/// The number of what is told behind all results. Not that of the next one: if a spawn hook panics, the greenlet that it was told of runs on,
+/// and gives that.
+const END: usize = usize::MAX;
+
 /// Takes the input and starts a greenlet for each item; what they give comes out of a queue with its number.
 struct Feed<T> {
     feeder: Greenlet<()>,
@@ -166,7 +170,7 @@ struct End<T> {
 impl<T> Drop for End<T> {
     fn drop(&mut self) {
         if let Some(error) = self.why.take() {
-            let _ = self.out.results.try_put((self.out.window.started.get(), Err(error)));
+            let _ = self.out.results.try_put((END, Err(error)));
         }
     }
 }
@@ -316,7 +320,11 @@ impl<T> Iterator for Imap<T> {
                 self.feed.window.count_taken();
                 return Some(error::value_of(outcome));
             }
-            let (number, outcome) = self.feed.next()?;
+            let Some((number, outcome)) = self.feed.next() else {
+                // Unless it was only refused to wait, this is the end.
+                let ended = self.feed.results.is_closed();
+                return ended.then(|| self.early.remove(&END)).flatten().map(error::value_of);
+            };
             self.early.insert(number, outcome);
         }
     }
