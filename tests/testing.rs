@@ -525,6 +525,25 @@ fn time_does_not_go_back_when_virtual_time_ends() {
 }
 
 #[test]
+fn virtual_time_lasts_until_the_last_that_wants_it_has_ended() {
+    let start = Instant::now();
+    let first = spawn(|| virtual_time(|| sleep(SECOND)));
+    let second = spawn(|| {
+        virtual_time(|| {
+            sleep(SECOND * 3); // the first ends meanwhile
+            elapsed()
+        })
+    });
+    assert_eq!(second.join().unwrap(), SECOND * 3);
+    first.join().unwrap();
+    assert!(start.elapsed() < SECOND);
+    // And no longer.
+    let start = Instant::now();
+    sleep(Duration::from_millis(5));
+    assert!(start.elapsed() >= Duration::from_millis(5));
+}
+
+#[test]
 fn seeds_are_for_the_root() {
     let greenlet = spawn(|| for_each_seed(2, |_| ()));
     assert!(greenlet.join().unwrap_err().to_string().contains("for the root of a thread"));

@@ -1,13 +1,13 @@
 //! Virtual time.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::hub::Hub;
 
 thread_local! {
-    /// When the innermost `virtual_time` began.
-    static BEGINNING: Cell<Option<u64>> = const { Cell::new(None) };
+    /// When those that are under way have begun. Several greenlets may be in one, and leave it in any order.
+    static BEGINNINGS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Runs `f` while the clock of this thread's hub stands still, except that it jumps to the next timer whenever everybody is
@@ -20,7 +20,8 @@ thread_local! {
 /// [`Remote`](crate::sync::Remote) lives, or somebody waits for something of [`sync`](crate::sync) or for a waker, the time until
 /// the next timer is given to other threads. Descriptors are
 /// asked before each jump, but what is on its way between two sockets may be overtaken: use [`duplex`](super::duplex()). Afterwards the
-/// clock goes on from where it stands, so timers that are left keep their distance.
+/// clock goes on from where it stands, so timers that are left keep their distance. Several greenlets may be in one at the same time: it
+/// lasts until the last of them has ended.
 ///
 /// **Switches**: if `f` does.
 ///
@@ -38,24 +39,26 @@ thread_local! {
 /// });
 /// ```
 pub fn virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    struct Restore {
-        was_virtual: bool,
-        beginning: Option<u64>,
-    }
-    impl Drop for Restore {
+    struct UnderWay(u64);
+    impl Drop for UnderWay {
         fn drop(&mut self) {
-            Hub::current().clock.set_virtual(self.was_virtual);
-            BEGINNING.set(self.beginning);
+            let is_last = BEGINNINGS.with_borrow_mut(|beginnings| {
+                if let Some(own) = beginnings.iter().rposition(|beginning| *beginning == self.0) {
+                    beginnings.remove(own);
+                }
+                beginnings.is_empty()
+            });
+            Hub::current().clock.set_virtual(!is_last);
         }
     }
     let hub = Hub::current();
-    let was_virtual = hub.clock.is_virtual();
     hub.clock.set_virtual(true);
-    let _restore = Restore { was_virtual, beginning: BEGINNING.replace(Some(hub.now())) };
+    let under_way = UnderWay(hub.now());
+    BEGINNINGS.with_borrow_mut(|beginnings| beginnings.push(under_way.0));
     f()
 }
 
-/// The virtual time that has passed since the innermost [`virtual_time`] began. **Switches**: no.
+/// The virtual time that has passed since the [`virtual_time`] began that was entered last. **Switches**: no.
 ///
 /// # Panics
 /// Outside [`virtual_time`].
@@ -70,7 +73,7 @@ pub fn virtual_time<T>(f: impl FnOnce() -> T) -> T {
 /// ```
 #[track_caller]
 pub fn elapsed() -> Duration {
-    match BEGINNING.get() {
+    match BEGINNINGS.with_borrow(|beginnings| beginnings.last().copied()) {
         Some(beginning) => Duration::from_nanos(Hub::current().now() - beginning),
         None => panic!("testing::elapsed has a meaning only inside testing::virtual_time"),
     }
