@@ -8,7 +8,7 @@ use crate::report;
 use crate::unwind;
 
 /// Runs `f` while the next greenlet to run is drawn among all that are ready, in an order that depends on nothing but
-/// `seed`; so does the arm that a [`select!`](crate::select!) asks first. For code whose result must not depend on who comes first.
+/// `seed`; so does the order in which a [`select!`](crate::select!) asks its arms. For code whose result must not depend on who comes first.
 ///
 /// **Switches**: if `f` does.
 ///
