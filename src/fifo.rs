@@ -175,6 +175,12 @@ impl<T> Fifo<T> {
         sole.into_iter().chain(found).min_by_key(|(arrival, _)| *arrival).map(|(_, ticket)| ticket)
     }
 
+    /// How many are such.
+    pub(crate) fn count(&self, is_such: impl Fn(&T) -> bool) -> usize {
+        let sole = self.sole.iter().filter(|sole| is_such(&sole.value)).count();
+        sole + self.nodes.iter().filter(|(_, node)| is_such(&node.value)).count()
+    }
+
     /// For an entry that comes now.
     #[inline]
     pub(crate) fn arrive(&mut self) -> Arrival {

@@ -160,6 +160,15 @@ impl WaitList {
         self.waiters.borrow().find(is_parked).is_some()
     }
 
+    /// How many of the greenlets in it leave it by a kill or an expiry, as soon as their turn comes.
+    pub(crate) fn count_interrupted(&self) -> usize {
+        let is_leaving = |waiter: &Waiter| {
+            let Waiter::Task(task) = waiter else { return false };
+            task.state.get() == State::Ready && task.wake.get() == Wake::Interrupted
+        };
+        self.waiters.borrow().count(is_leaving)
+    }
+
     /// Wakes all that wait now, in their order. Says how many were parked here.
     pub(crate) fn wake_all(&self) -> usize {
         if self.is_empty() {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use common::{Flag, LONG, Log, PROMPT, SHORT};
 use greenloop::lock::{Barrier, BarrierWaitResult, BrokenBarrier};
-use greenloop::{Greenlet, join_all, kill_all, sleep, spawn, timeout, wait_all, yield_now};
+use greenloop::testing::virtual_time;
+use greenloop::{Elapsed, Greenlet, join_all, kill_all, sleep, spawn, timeout, wait_all, yield_now};
 
 /// Spawns so many that wait at the barrier.
 fn parties(barrier: &Barrier, count: usize) -> Vec<Greenlet<Result<BarrierWaitResult, BrokenBarrier>>> {
@@ -224,6 +225,42 @@ fn one_that_is_killed_while_it_waits_has_not_come() {
     indices.sort_unstable();
     assert_eq!(indices.len(), 2);
     assert_ne!(indices[0], indices[1]);
+}
+
+// The last comes before the one that is to go has had its turn for that.
+#[test]
+fn one_that_is_about_to_leave_lets_nobody_pass() {
+    fn passes_with_another(barrier: &Barrier, last: Greenlet<Result<BarrierWaitResult, BrokenBarrier>>) {
+        assert!(!last.is_finished(), "it has passed alone");
+        assert!(barrier.wait().unwrap().is_leader());
+        assert!(last.join().unwrap().is_ok());
+    }
+    let barrier = Barrier::new(2);
+    let waits = {
+        let barrier = barrier.clone();
+        move || barrier.wait()
+    };
+
+    let killed = spawn(waits.clone());
+    yield_now();
+    let last = spawn(waits.clone());
+    killed.kill_nowait();
+    assert!(killed.join().unwrap_err().is_killed());
+    passes_with_another(&barrier, last);
+
+    virtual_time(|| {
+        let last = spawn({
+            let waits = waits.clone();
+            move || {
+                sleep(SHORT);
+                waits()
+            }
+        });
+        yield_now();
+        let limited = spawn(move || timeout(SHORT, waits));
+        assert_eq!(limited.join().unwrap(), Err(Elapsed));
+        passes_with_another(&barrier, last);
+    });
 }
 
 #[test]

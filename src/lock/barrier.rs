@@ -227,7 +227,7 @@ impl Barrier {
             return Err(BrokenBarrier);
         }
         pass.arrived.update(|arrived| arrived + 1);
-        if pass.arrived.get() >= self.inner.parties {
+        if pass.has_all(self.inner.parties) {
             return Ok(self.let_go(&pass));
         }
         let _arrived = Arrived { pass: &pass };
@@ -341,6 +341,13 @@ impl Pass {
     fn new() -> Rc<Pass> {
         let (arrived, told) = (Cell::new(0), Cell::new(0));
         Rc::new(Pass { state: Cell::new(State::Waiting), arrived, told, waiters: WaitList::new() })
+    }
+
+    /// Have all come, apart from those that were killed meanwhile or taken out, and have not left yet?
+    fn has_all(&self, parties: usize) -> bool {
+        let arrived = self.arrived.get();
+        // The list is looked through only for the last.
+        arrived >= parties && arrived - self.waiters.count_interrupted() >= parties
     }
 
     fn end(&self, state: State) {
