@@ -544,6 +544,20 @@ fn virtual_time_lasts_until_the_last_that_wants_it_has_ended() {
 }
 
 #[test]
+fn the_order_is_that_of_arrival_when_all_that_had_a_seed_have_ended() {
+    let pausing = |seed, times| spawn(move || with_seed(seed, || (0..times).for_each(|_| yield_now())));
+    for times in [[3, 30], [30, 3]] {
+        join_all([pausing(1, times[0]), pausing(2, times[1])]);
+        let log = Rc::new(RefCell::new(Vec::new()));
+        join_all((0..20).map(|n| {
+            let log = log.clone();
+            spawn(move || log.borrow_mut().push(n))
+        }));
+        assert!(log.take().into_iter().eq(0..20), "{times:?}");
+    }
+}
+
+#[test]
 fn seeds_are_for_the_root() {
     let greenlet = spawn(|| for_each_seed(2, |_| ()));
     assert!(greenlet.join().unwrap_err().to_string().contains("for the root of a thread"));

@@ -1,11 +1,21 @@
 //! Orders drawn by a seeded generator.
 
+use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
+use std::rc::Rc;
 
 use super::virtual_time;
 use crate::hub::Hub;
 use crate::report;
 use crate::unwind;
+
+/// The state of the generator that was in force before a `with_seed`, if any was.
+type Before = Rc<Cell<Option<u64>>>;
+
+thread_local! {
+    /// Of those that are under way. Several greenlets may be in one, and leave it in any order.
+    static UNDER_WAY: RefCell<Vec<Before>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Runs `f` while the next greenlet to run is drawn among all that are ready, in an order that depends on nothing but
 /// `seed`; so does the order in which a [`select!`](crate::select!) asks its arms. For code whose result must not depend on who comes first.
@@ -30,15 +40,26 @@ use crate::unwind;
 /// assert!((0..10).any(|seed| order(seed) != order(7)));
 /// ```
 pub fn with_seed<T>(seed: u64, f: impl FnOnce() -> T) -> T {
-    struct Restore(Option<u64>);
-    impl Drop for Restore {
+    struct UnderWay(Before);
+    impl Drop for UnderWay {
         fn drop(&mut self) {
-            Hub::current().schedule.set_seed(self.0);
+            let next = UNDER_WAY.with_borrow_mut(|under_way| {
+                let own = under_way.iter().position(|before| Rc::ptr_eq(before, &self.0))?;
+                under_way.remove(own);
+                under_way.get(own).cloned()
+            });
+            match next {
+                // It goes on, and puts back later what was before both.
+                Some(next) => next.set(self.0.get()),
+                None => _ = Hub::current().schedule.set_seed(self.0.get()),
+            }
         }
     }
     let hub = Hub::current();
     hub.count_anew();
-    let _restore = Restore(hub.schedule.set_seed(Some(seed)));
+    let before = Rc::new(Cell::new(hub.schedule.set_seed(Some(seed))));
+    UNDER_WAY.with_borrow_mut(|under_way| under_way.push(before.clone()));
+    let _under_way = UnderWay(before);
     f()
 }
 
