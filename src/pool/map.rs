@@ -321,9 +321,12 @@ impl<T> Iterator for Imap<T> {
                 return Some(error::value_of(outcome));
             }
             let Some((number, outcome)) = self.feed.next() else {
-                // Unless it was only refused to wait, this is the end.
-                let ended = self.feed.results.is_closed();
-                return ended.then(|| self.early.remove(&END)).flatten().map(error::value_of);
+                if !self.feed.results.is_closed() {
+                    return None; // only refused to wait
+                }
+                let why = self.early.remove(&END)?;
+                // Not by a function that is handed on: it panics in the line of the caller.
+                return Some(error::value_of(why));
             };
             self.early.insert(number, outcome);
         }
