@@ -1,7 +1,7 @@
 //! Sockets and epoll, one system call per function.
 
 use std::net::SocketAddrV4;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
@@ -25,9 +25,19 @@ fn tcp() -> rustix::io::Result<OwnedFd> {
 
 /// Listens on the loopback interface with a backlog of 4096.
 pub fn listen(port: u16) -> OwnedFd {
+    listen_beside(port, false)
+}
+
+/// The same, where the kernel shares out the connections among `count` listeners.
+pub fn listen_together(port: u16, count: u64) -> Vec<OwnedFd> {
+    (0..count).map(|_| listen_beside(port, true)).collect()
+}
+
+fn listen_beside(port: u16, others: bool) -> OwnedFd {
     let bound = || {
         let listener = tcp()?;
         sockopt::set_socket_reuseaddr(&listener, true)?;
+        sockopt::set_socket_reuseport(&listener, others)?;
         rustix::net::bind(&listener, &SocketAddrV4::new([127, 0, 0, 1].into(), port))?;
         rustix::net::listen(&listener, 4096)?;
         Ok(listener)
@@ -60,6 +70,17 @@ pub fn connect(address: &SocketAddrV4) -> rustix::io::Result<OwnedFd> {
 /// Has a connection that was begun come about?
 pub fn is_connected(socket: &OwnedFd) -> bool {
     matches!(sockopt::socket_error(socket), Ok(Ok(())))
+}
+
+/// Has a socket be ready for reading only when so many bytes have come.
+pub fn wake_at(socket: &OwnedFd, bytes: usize) {
+    let least = bytes as libc::c_int;
+    // SAFETY: the option is an int, and this one lives through the call.
+    let outcome = unsafe {
+        let (at, size) = (&raw const least, size_of_val(&least) as libc::socklen_t);
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVLOWAT, at.cast(), size)
+    };
+    assert_eq!(outcome, 0, "every socket has a low-water mark");
 }
 
 /// An epoll instance, edge-triggered, with the events of its last wait.

@@ -1,7 +1,7 @@
 //! The load client: one thread, raw epoll, nothing of greenloop.
 //!
 //! ```text
-//! client echo   --addr A --conns N --dur SECONDS [--pid SERVER]   each connection sends 64 bytes and waits for them
+//! client echo   --addr A --conns N --dur SECONDS [--depth D] [--pid SERVER]   D messages of 64 bytes under way on each
 //! client stream --addr A --conns N --timeout SECONDS              N requests at once, each on a connection of its own
 //! ```
 
@@ -29,7 +29,8 @@ fn main() {
     match arguments.command() {
         "echo" => {
             let time = Duration::from_secs_f64(arguments.option("dur").unwrap_or(3.0));
-            Echo::new(&address, connections).run(time, arguments.option("pid"));
+            let depth = arguments.option("depth").unwrap_or(1);
+            Echo::new(&address, connections, depth).run(time, arguments.option("pid"));
         }
         "stream" => {
             let time = Duration::from_secs_f64(arguments.option("timeout").unwrap_or(30.0));
@@ -58,62 +59,77 @@ fn report(times: &mut [Duration], per_second: f64, unit: &str) {
     line("max", in_unit(max), unit);
 }
 
-/// The closed loop: as many requests under way as there are connections.
+/// The closed loop: on each connection, as many messages under way as its depth.
 struct Echo {
     poll: Poll,
     callers: Vec<Caller>,
+    /// Room for all that one connection may have under way.
+    scratch: Vec<u8>,
     errors: u64,
 }
 
+/// Messages carry the number of their connection and a number of their own, so that each answer can be checked.
 struct Caller {
     socket: OwnedFd,
-    message: [u8; SIZE],
-    answer: [u8; SIZE],
-    received: usize,
-    sent: Instant,
+    number: u64,
+    sent: u64,
+    received: u64,
+    /// The beginning of an answer that is not whole yet.
+    part: Vec<u8>,
+    /// When the last messages were sent.
+    since: Instant,
 }
 
 impl Caller {
-    fn send(&mut self, now: Instant) -> bool {
-        let serial = u64::from_le_bytes(self.message[8..16].try_into().expect("eight bytes"));
-        self.message[8..16].copy_from_slice(&(serial + 1).to_le_bytes());
-        (self.received, self.sent) = (0, now);
-        write(&self.socket, &self.message) == Ok(SIZE)
+    fn message(&self, serial: u64) -> [u8; SIZE] {
+        let mut message = [0x5a; SIZE];
+        message[..8].copy_from_slice(&self.number.to_le_bytes());
+        message[8..16].copy_from_slice(&serial.to_le_bytes());
+        message
     }
 
-    /// Reads what has come: true if the answer is whole.
-    fn receive(&mut self) -> Result<bool, Errno> {
-        while self.received < SIZE {
-            match read(&self.socket, &mut self.answer[self.received..]) {
-                Ok(0) => return Err(Errno::PIPE),
-                Ok(count) => self.received += count,
-                Err(Errno::AGAIN) => return Ok(false),
-                Err(error) => return Err(error),
-            }
+    /// Sends so many messages in one piece.
+    fn send(&mut self, count: usize, scratch: &mut [u8], now: Instant) -> bool {
+        let block = &mut scratch[..count * SIZE];
+        for (message, serial) in block.chunks_exact_mut(SIZE).zip(self.sent..) {
+            message.copy_from_slice(&self.message(serial));
         }
-        if self.answer == self.message { Ok(true) } else { Err(Errno::BADMSG) }
+        self.sent += count as u64;
+        self.since = now;
+        write(&self.socket, &*block) == Ok(block.len())
+    }
+
+    /// Reads what has come; gives the number of whole answers.
+    fn receive(&mut self, scratch: &mut [u8]) -> Result<usize, Errno> {
+        let begun = self.part.len();
+        scratch[..begun].copy_from_slice(&self.part);
+        let count = match read(&self.socket, &mut scratch[begun..]) {
+            Ok(0) => return Err(Errno::PIPE),
+            Ok(count) => begun + count,
+            Err(Errno::AGAIN) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let answers = scratch[..count].chunks_exact(SIZE);
+        self.part.clear();
+        self.part.extend_from_slice(answers.remainder());
+        let whole = answers.len();
+        let is_right = answers.zip(self.received..).all(|(answer, serial)| *answer == self.message(serial));
+        self.received += whole as u64;
+        if is_right { Ok(whole) } else { Err(Errno::BADMSG) }
     }
 }
 
 impl Echo {
-    fn new(address: &SocketAddrV4, count: usize) -> Echo {
+    fn new(address: &SocketAddrV4, count: usize, depth: usize) -> Echo {
         let mut poll = Poll::new();
         let mut callers: Vec<Caller> = Vec::with_capacity(count);
         let mut made = 0;
         while made < count {
             while callers.len() < count && callers.len() - made < CONNECTING {
-                let socket = begin(address);
-                poll.add(&socket, callers.len() as u64, EventFlags::OUT);
-                let mut message = [0x5a; SIZE];
-                message[..8].copy_from_slice(&(callers.len() as u64).to_le_bytes());
-                message[8..16].fill(0);
-                callers.push(Caller {
-                    socket,
-                    message,
-                    answer: [0; SIZE],
-                    received: 0,
-                    sent: Instant::now(),
-                });
+                let (socket, number) = (begin(address), callers.len() as u64);
+                poll.add(&socket, number, EventFlags::OUT);
+                let (sent, received, since) = (0, 0, Instant::now());
+                callers.push(Caller { socket, number, sent, received, part: Vec::new(), since });
             }
             for (key, _) in poll.wait(None) {
                 if !sockets::is_connected(&callers[key as usize].socket) {
@@ -125,23 +141,27 @@ impl Echo {
         // Events of writing are of no interest from here on.
         let poll = Poll::new();
         for (key, caller) in callers.iter().enumerate() {
+            // The client is to cost little beside the server: it is not woken for each answer.
+            sockets::wake_at(&caller.socket, depth.div_ceil(2) * SIZE);
             poll.add(&caller.socket, key as u64, EventFlags::IN);
         }
-        Echo { poll, callers, errors: 0 }
+        let mut scratch = vec![0; (depth + 1) * SIZE];
+        let now = Instant::now();
+        let errors = callers.iter_mut().map(|caller| u64::from(!caller.send(depth, &mut scratch, now))).sum();
+        Echo { poll, callers, scratch, errors }
     }
 
     fn run(mut self, time: Duration, server: Option<i32>) {
-        for caller in &mut self.callers {
-            self.errors += u64::from(!caller.send(Instant::now()));
-        }
         self.turn_until(Instant::now() + WARM_UP);
-        self.errors = 0;
+        if self.errors > 0 {
+            fail(&format!("{} errors before the measurement began", self.errors));
+        }
         let server_cpu = || server.map_or(Duration::ZERO, cpu_time_of);
         let (watch, before) = (Stopwatch::start(), server_cpu());
-        let mut times = self.turn_until(Instant::now() + time);
+        let (mut times, count) = self.turn_until(Instant::now() + time);
         let (wall, after) = (watch.wall().as_secs_f64(), server_cpu());
         let client = watch.cpu().0 + watch.cpu().1;
-        let count = times.len() as f64;
+        let count = count as f64;
         line("rps", count / wall, "req/s");
         if server.is_some() {
             let used = (after - before).as_secs_f64();
@@ -153,24 +173,26 @@ impl Echo {
         line("errors", self.errors as f64, "n");
     }
 
-    /// Keeps all connections busy until `end`, and gives the time of each round trip.
-    fn turn_until(&mut self, end: Instant) -> Vec<Duration> {
+    /// Keeps all connections busy until `end`; gives the time from each sending to the next answers, and the number of answers.
+    fn turn_until(&mut self, end: Instant) -> (Vec<Duration>, usize) {
         let mut times = Vec::with_capacity(1 << 20);
+        let mut count = 0;
         while Instant::now() < end {
             for (key, _) in self.poll.wait(Some(Duration::from_millis(100))) {
                 let caller = &mut self.callers[key as usize];
-                let answered = caller.receive();
-                match answered {
-                    Ok(false) => continue,
-                    Ok(true) => {}
+                match caller.receive(&mut self.scratch) {
+                    Ok(0) => {}
+                    Ok(answers) => {
+                        let now = Instant::now();
+                        times.push(now - caller.since);
+                        count += answers;
+                        self.errors += u64::from(!caller.send(answers, &mut self.scratch, now));
+                    }
                     Err(_) => self.errors += 1,
                 }
-                let now = Instant::now();
-                times.extend(answered.is_ok().then(|| now - caller.sent));
-                self.errors += u64::from(!caller.send(now));
             }
         }
-        times
+        (times, count)
     }
 }
 

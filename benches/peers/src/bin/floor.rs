@@ -1,7 +1,7 @@
 //! The floors: what is left when everything is taken away that makes a library.
 //!
 //! `switch` and `spawn` are bare coroutines: no kills, no deadlines, no panics, no reports. `echo` and `http` are one
-//! epoll loop without tasks; `http` finds the ends of heads and does not parse them.
+//! epoll loop without tasks, `workers` several of them in threads; `http` finds the ends of heads and does not parse them.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -26,10 +26,22 @@ fn main() {
             switch_through_queue(arguments.number(1, 10_000_000));
         }
         "spawn" => spawn(arguments.number(1, 1_000_000), arguments.number(2, 1000)),
-        "echo" => serve(arguments.port(), Echo),
-        "http" => serve(arguments.port(), Http::new()),
-        _ => fail("commands: switch spawn echo http"),
+        "echo" => serve(sockets::listen(arguments.port()), Echo, ROOM),
+        "workers" => {
+            let room = arguments.number(3, ROOM as u64) as usize;
+            workers(arguments.port(), arguments.number(2, 2), room);
+        }
+        "http" => serve(sockets::listen(arguments.port()), Http::new(), ROOM),
+        _ => fail("commands: switch spawn echo workers http"),
     }
+}
+
+fn workers(port: u16, count: u64, room: usize) {
+    std::thread::scope(|scope| {
+        for listener in sockets::listen_together(port, count) {
+            scope.spawn(move || serve(listener, Echo, room));
+        }
+    });
 }
 
 fn stack() -> DefaultStack {
@@ -141,14 +153,15 @@ struct Scratch {
 }
 
 const LISTENER: u64 = u64::MAX;
+/// How much a server reads at once.
+const ROOM: usize = 64 * 1024;
 
-fn serve(port: u16, protocol: impl Protocol) {
+fn serve(listener: OwnedFd, protocol: impl Protocol, room: usize) {
     sockets::raise_file_limit();
-    let listener = sockets::listen(port);
     let mut poll = Poll::new();
     poll.add(&listener, LISTENER, EventFlags::IN);
     let mut connections: Vec<Option<Connection>> = Vec::new();
-    let mut scratch = Scratch { input: vec![0; 64 * 1024], output: Vec::new() };
+    let mut scratch = Scratch { input: vec![0; room], output: Vec::new() };
     let mut has_clients = false;
     loop {
         for (key, flags) in poll.wait(None) {

@@ -26,7 +26,10 @@ fn main() -> std::io::Result<()> {
         "timers" => timers(arguments.number(1, 100_000), arguments.number(2, 1000)),
         "timeouts" => timeouts(arguments.number(1, 10_000_000)),
         "echo" => echo(arguments.port())?,
-        "workers" => workers(arguments.port(), arguments.number(2, 2))?,
+        "workers" => {
+            let room = arguments.number(3, ECHO_BUFFER as u64) as usize;
+            workers(arguments.port(), arguments.number(2, 2), room)?;
+        }
         "http" => http(arguments.port())?,
         "stream" => stream(arguments.port())?,
         _ => fail("commands: switch spawn idle chan pingpong timers timeouts echo workers http stream"),
@@ -144,21 +147,26 @@ fn echo(port: u16) -> std::io::Result<()> {
     StreamServer::bind(("127.0.0.1", port))?.handle(echo_one).serve_forever()
 }
 
-/// The same on several threads.
-fn workers(port: u16, count: u64) -> std::io::Result<()> {
+/// The same on several threads, where `room` is what is read at once.
+fn workers(port: u16, count: u64, room: usize) -> std::io::Result<()> {
     sockets::raise_file_limit();
-    greenloop::server::workers(("127.0.0.1", port), count as usize, |worker| {
-        worker.serve(&StreamServer::from_listener(worker.listener()?)?.handle(echo_one))
+    greenloop::server::workers(("127.0.0.1", port), count as usize, move |worker| {
+        let echo = move |socket, _| echo_by(socket, &mut vec![0; room]);
+        worker.serve(&StreamServer::from_listener(worker.listener()?)?.handle(echo))
     })?
     .join()?;
     Ok(())
 }
 
-fn echo_one(mut socket: TcpStream, _: std::net::SocketAddr) -> std::io::Result<()> {
+fn echo_one(socket: TcpStream, _: std::net::SocketAddr) -> std::io::Result<()> {
+    echo_by(socket, &mut [0; ECHO_BUFFER])
+}
+
+#[inline(always)]
+fn echo_by(mut socket: TcpStream, buffer: &mut [u8]) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
-    let mut buffer = [0; ECHO_BUFFER];
     loop {
-        match socket.read(&mut buffer)? {
+        match socket.read(buffer)? {
             0 => return Ok(()),
             count => socket.write_all(&buffer[..count])?,
         }
