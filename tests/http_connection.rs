@@ -77,6 +77,20 @@ mod keep_alive {
     }
 
     #[test]
+    fn batches_that_fill_the_buffer_get_a_larger_one_and_are_answered_with_one_write() {
+        let batch: String = (0..16).map(|number| get(&format!("/{number:0>200}"))).collect();
+        let client = Client::new(vec![Step::Bytes(batch.into_bytes()); 6]);
+        let outcome = serve(&client, Limits::default(), &hello);
+        assert_eq!(outcome.statuses(), [200; 6 * 16]);
+        let answers = |written: &Vec<u8>| written.windows(11).filter(|w| w == b"hello world").count();
+        let counts: Vec<_> = client.writes().iter().map(answers).collect();
+        assert_eq!(counts.iter().sum::<usize>(), 6 * 16);
+        // What does not fit at first comes in pieces, and is answered in pieces.
+        assert!(counts[0] < 16, "{counts:?}");
+        assert_eq!(counts[counts.len() - 3..], [16; 3], "{counts:?}");
+    }
+
+    #[test]
     fn a_hello_costs_one_read_and_one_write_and_the_timeout_is_set_once() {
         let client = Client::new((0..3).map(|_| Step::Bytes(get("/").into_bytes())));
         serve(&client, Limits::default().head_timeout(Some(Duration::from_secs(75))), &hello);

@@ -15,8 +15,10 @@ use std::time::Duration;
 
 /// The size of a new input buffer: most requests fit, and thousands may be in hand at once.
 const NEW_INPUT: usize = 1024;
-/// An input buffer at rest is not larger.
+/// The input buffer of a connection at rest is not larger.
 const INPUT: usize = 4 * 1024;
+/// An input buffer that reads fill grows so far, and is not larger on a desk at rest: a batch of pipelined requests fits.
+const AMPLE_INPUT: usize = 16 * 1024;
 /// Pieces of a body up to this size are copied behind their head; larger ones are sent from where they are.
 pub(crate) const COPY_LIMIT: usize = 16 * 1024;
 /// The shortest timeout that is asked of a transport.
@@ -30,6 +32,8 @@ struct Input {
     data: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last read has filled it, so there was more: a batch that is read in pieces is answered in pieces as well.
+    is_short: bool,
 }
 
 impl Input {
@@ -55,14 +59,23 @@ impl Input {
         if self.end == size {
             let larger = (size * 2).clamp(NEW_INPUT, limit.max(NEW_INPUT)).max(size + 1);
             self.data.resize(larger, 0);
+        } else if self.is_short && size < AMPLE_INPUT.min(limit) {
+            self.data.resize((size * 2).min(AMPLE_INPUT.min(limit)), 0);
         }
         &mut self.data[self.end..]
     }
 
+    /// So many bytes have come into the room.
+    fn add(&mut self, count: usize) {
+        self.end += count;
+        self.is_short = self.end == self.data.len();
+    }
+
     /// Gives back what an unusually large head took.
-    fn shrink(&mut self) {
-        if self.end == 0 && self.data.len() > INPUT {
-            self.data = Vec::new();
+    fn shrink(&mut self, most: usize) {
+        if self.end == 0 && self.data.len() > most {
+            self.data.truncate(most);
+            self.data.shrink_to_fit();
         }
     }
 }
@@ -80,9 +93,13 @@ impl Buffers {
         self.input.bytes().is_empty() && self.out.is_empty()
     }
 
-    /// Gives back memory that an unusual exchange took.
+    /// Gives back memory that an unusual exchange took, before they lie on a desk for whoever is next.
     pub(crate) fn shrink(&mut self) {
-        self.input.shrink();
+        self.shrink_to(AMPLE_INPUT);
+    }
+
+    fn shrink_to(&mut self, most: usize) {
+        self.input.shrink(most);
         if self.out.is_empty() && self.out.capacity() > 2 * GATHER_LIMIT {
             self.out = Vec::new();
         }
@@ -143,7 +160,7 @@ impl<T: Transport + ?Sized> Io<T> {
     pub(crate) fn put_back(&mut self, bytes: Vec<u8>) {
         debug_assert!(self.input().is_empty());
         if !bytes.is_empty() {
-            self.buffers.input = Input { start: 0, end: bytes.len(), data: bytes };
+            self.buffers.input = Input { start: 0, end: bytes.len(), data: bytes, is_short: false };
         }
         self.read_timeout = None;
     }
@@ -161,9 +178,9 @@ impl<T: Transport + ?Sized> Io<T> {
         &mut self.tally
     }
 
-    /// Gives back memory that an unusual exchange took.
+    /// Gives back memory that an unusual exchange took, before the connection waits with its buffers.
     pub(crate) fn shrink(&mut self) {
-        self.buffers.shrink();
+        self.buffers.shrink_to(INPUT);
     }
 
     pub(crate) fn transport(&self) -> &T {
@@ -176,7 +193,7 @@ impl<T: Transport + ?Sized> Io<T> {
         self.prepare_read(timeout)?;
         let room = self.buffers.input.room(limit);
         let count = retry(|| self.transport.read(room))?;
-        self.buffers.input.end += count;
+        self.buffers.input.add(count);
         Ok(count)
     }
 
@@ -184,7 +201,7 @@ impl<T: Transport + ?Sized> Io<T> {
     pub(crate) fn try_fill(&mut self, limit: usize) -> io::Result<usize> {
         let room = self.buffers.input.room(limit);
         let count = retry(|| self.transport.try_read(room))?;
-        self.buffers.input.end += count;
+        self.buffers.input.add(count);
         Ok(count)
     }
 
