@@ -7,14 +7,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::cached::Cached;
 use super::hop::{act, cannot};
 use super::options::OpenOptions;
 
 /// An open file: `std::fs::File`, but only the greenlet waits.
 ///
-/// It implements `Read`, `Write` and `Seek` for itself and for `&File`, and `std::os::unix::fs::FileExt`. Each call is one trip to the pool, also
-/// `read_to_end`, `read_exact` and `write_all`; small ones belong behind a `BufReader` or a `BufWriter`. Calls of two greenlets on
-/// one file are made one after the other by the system, which keeps one position for both.
+/// It implements `Read`, `Write` and `Seek` for itself and for `&File`, and `std::os::unix::fs::FileExt`. Each call is at most one trip to the pool, also
+/// `read_to_end`, `read_exact` and `write_all`; small ones belong behind a `BufReader` or a `BufWriter`. A read whose bytes are in memory
+/// needs none. Calls of two greenlets on one file are made one after the other by the system, which keeps one position for both.
 ///
 /// It may move to another thread.
 ///
@@ -39,6 +40,7 @@ pub struct File {
     file: std::fs::File,
     /// For errors.
     path: Option<Box<Path>>,
+    cached: Cached,
 }
 
 impl File {
@@ -130,8 +132,8 @@ impl File {
         OpenOptions::new()
     }
 
-    pub(super) fn with_path(file: std::fs::File, path: Option<Box<Path>>) -> File {
-        File { file, path }
+    pub(crate) fn with_path(file: std::fs::File, path: Option<Box<Path>>) -> File {
+        File { file, path, cached: Cached::default() }
     }
 
     /// Takes over a file of the standard library. **Switches**: no.
@@ -147,7 +149,7 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn from_std(file: std::fs::File) -> File {
-        File { file, path: None }
+        File::with_path(file, None)
     }
 
     /// Gives the file to the standard library. **Switches**: no.
@@ -356,7 +358,12 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn try_clone(&self) -> io::Result<File> {
-        Ok(File { file: self.file.try_clone()?, path: self.path.clone() })
+        Ok(File::with_path(self.file.try_clone()?, self.path.clone()))
+    }
+
+    /// Reads what is in memory; `None` if the pool has to do it.
+    pub(super) fn read_cached(&self, place: &mut [u8], offset: Option<u64>) -> Option<usize> {
+        self.cached.read(&self.file, place, offset)
     }
 
     #[track_caller]
@@ -377,7 +384,10 @@ impl File {
 impl Read for &File {
     #[track_caller]
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        self.act("read", |mut file| file.read(place))
+        match self.read_cached(place, None) {
+            Some(count) => Ok(count),
+            None => self.act("read", |mut file| file.read(place)),
+        }
     }
 
     #[track_caller]
@@ -397,7 +407,11 @@ impl Read for &File {
 
     #[track_caller]
     fn read_exact(&mut self, place: &mut [u8]) -> io::Result<()> {
-        self.act("read", |mut file| file.read_exact(place))
+        let count = self.read_cached(place, None).unwrap_or(0);
+        match &mut place[count..] {
+            [] => Ok(()),
+            rest => self.act("read", |mut file| file.read_exact(rest)),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn act<T: Send>(
 
 /// Makes a call that is left to itself if the greenlet is interrupted.
 #[track_caller]
-pub(super) fn look<T: Send + 'static>(
+pub(crate) fn look<T: Send + 'static>(
     attempted: impl FnOnce() -> String,
     call: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -32,6 +32,6 @@ pub(super) fn look<T: Send + 'static>(
 }
 
 /// `cannot open `/a/b``
-pub(super) fn cannot(verb: &str, path: &Path) -> String {
+pub(crate) fn cannot(verb: &str, path: &Path) -> String {
     format!("cannot {verb} `{}`", path.display())
 }

@@ -1,8 +1,9 @@
 //! Files with the names and shapes of `std::fs`, whose calls park the greenlet instead of blocking the thread.
 //!
-//! No system has files that say when they are ready: a call on one blocks its thread. So each call here runs on a thread of the
+//! No system has files that say when they are ready: a call on one blocks its thread. So calls here run on a thread of the
 //! default [pool](crate::threadpool()), at most ten at a time, and only the greenlet waits. That costs some microseconds per call, so
-//! `std::io::BufReader` and `BufWriter` are worth even more than elsewhere.
+//! `std::io::BufReader` and `BufWriter` are worth even more than elsewhere. The exception: a [`File`]'s `read`, `read_exact`, `read_at` and
+//! `read_exact_at` of up to 128 KiB first ask Linux for what is in memory (`preadv2` with `RWF_NOWAIT`), and go to the pool for the rest.
 //!
 //! A greenlet that is killed, or out of time, while it waits for a call that only *looks* (opening a file is one, also if it
 //! makes the file) goes at once, and the call is left to itself. One that waits for a call that reads into its memory, writes from it,
@@ -11,7 +12,8 @@
 //!
 //! In a destructor run by a panic or a kill, which does not wait, the calls are made at once and block the thread.
 //!
-//! **Switches**: all that ask the system for something; not `drop`, which closes the file at once.
+//! **Switches**: all that ask the system for something; reads of what is in memory only now and then, so that others get their turn; not
+//! `drop`, which closes the file at once.
 //!
 //! # Errors
 //! Those of `std::fs`, with their kind; the text names the path.
@@ -33,6 +35,7 @@
 //! ```
 
 mod builder;
+mod cached;
 mod directory;
 mod file;
 mod hop;
@@ -44,6 +47,8 @@ mod places;
 pub use builder::DirBuilder;
 pub use directory::{DirEntry, ReadDir, read_dir};
 pub use file::File;
+#[cfg(feature = "http")]
+pub(crate) use hop::{cannot, look};
 pub use lock::TryLockError;
 pub use options::OpenOptions;
 pub use path::{

@@ -5,7 +5,8 @@ use std::os::unix::fs::FileExt;
 
 use super::file::File;
 
-/// The position of the file stays where it is, so greenlets that share it do not disturb each other. Each call is one trip to the pool.
+/// The position of the file stays where it is, so greenlets that share it do not disturb each other. Each call is at most one trip
+/// to the pool.
 ///
 /// # Examples
 /// ```
@@ -25,12 +26,19 @@ use super::file::File;
 impl FileExt for File {
     #[track_caller]
     fn read_at(&self, place: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.act("read", |file| file.read_at(place, offset))
+        match self.read_cached(place, Some(offset)) {
+            Some(count) => Ok(count),
+            None => self.act("read", |file| file.read_at(place, offset)),
+        }
     }
 
     #[track_caller]
     fn read_exact_at(&self, place: &mut [u8], offset: u64) -> io::Result<()> {
-        self.act("read", |file| file.read_exact_at(place, offset))
+        let count = self.read_cached(place, Some(offset)).unwrap_or(0);
+        match &mut place[count..] {
+            [] => Ok(()),
+            rest => self.act("read", |file| file.read_exact_at(rest, offset + count as u64)),
+        }
     }
 
     #[track_caller]

@@ -6,10 +6,12 @@ use super::ranges::{self, Part};
 use super::request::Request;
 use super::response::Response;
 use super::response_body::Body;
-use crate::fs::{File, OpenOptions};
+use crate::fs::{self, File};
 use ::http::{Method, StatusCode};
+use std::fs::Metadata;
 use std::io::{self, Seek, SeekFrom};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 impl Response {
@@ -42,17 +44,29 @@ impl Response {
     /// ```
     pub fn file(request: &Request<'_>, path: impl AsRef<Path>) -> io::Result<Response> {
         let path = path.as_ref();
-        respond(request, open(path)?, path)
+        let place = path.to_owned();
+        let opened = fs::look(|| fs::cannot("open", path), move || Opened::at(place))?;
+        respond(request, opened, path)
     }
 }
 
-/// Opens a file without waiting for the other end of a pipe.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+/// A file that was opened, and what it is: one trip to the pool for both.
+pub(super) struct Opened {
+    file: File,
+    pub(super) metadata: Metadata,
 }
 
-pub(super) fn respond(request: &Request<'_>, file: File, path: &Path) -> io::Result<Response> {
-    let metadata = file.metadata()?;
+impl Opened {
+    /// Opens a file without waiting for the other end of a pipe. It blocks the thread, so it belongs on one of the pool.
+    pub(super) fn at(place: PathBuf) -> io::Result<Opened> {
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&place)?;
+        let metadata = file.metadata()?;
+        Ok(Opened { file: File::with_path(file, Some(place.into())), metadata })
+    }
+}
+
+pub(super) fn respond(request: &Request<'_>, opened: Opened, path: &Path) -> io::Result<Response> {
+    let Opened { file, metadata } = opened;
     if !metadata.is_file() {
         let text = format!("cannot send `{}`: it is not a regular file", path.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));

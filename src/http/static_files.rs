@@ -11,7 +11,7 @@
 //! place that they lead to must be below the folder as well; whoever can change the folder at that moment can read files anyway.
 
 use super::error::Result;
-use super::file;
+use super::file::{self, Opened};
 use super::percent;
 use super::request::Request;
 use super::response::{Handler, IntoResponse, Response};
@@ -121,12 +121,12 @@ impl StaticFiles {
         if names_folder {
             named.push("index.html");
         }
-        let place = fs::canonicalize(&named)?;
-        if !place.starts_with(&self.folder) {
+        let (folder, name) = (self.folder.clone(), named.clone());
+        let Some(opened) = fs::look(|| fs::cannot("open", &named), move || open_below(&folder, &name))?
+        else {
             return Ok(None);
-        }
-        let file = file::open(&place)?;
-        let metadata = file.metadata()?;
+        };
+        let metadata = &opened.metadata;
         if metadata.is_dir() && !names_folder {
             let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
             let target = format!("{}/{query}", request.path());
@@ -136,7 +136,7 @@ impl StaticFiles {
             return Ok(None);
         }
         // What it is says the name that was asked for: links often lead to names without a meaning.
-        file::respond(request, file, &named).map(Some)
+        file::respond(request, opened, &named).map(Some)
     }
 }
 
@@ -144,6 +144,12 @@ impl Handler for StaticFiles {
     fn handle(&self, request: &mut Request<'_>) -> Response {
         self.respond(request).into_response()
     }
+}
+
+/// Opens what has the name, wherever links lead, if that is in the folder. On a thread of the pool, all in one trip.
+fn open_below(folder: &Path, name: &Path) -> io::Result<Option<Opened>> {
+    let place = std::fs::canonicalize(name)?;
+    if place.starts_with(folder) { Opened::at(place).map(Some) } else { Ok(None) }
 }
 
 fn missing() -> Response {

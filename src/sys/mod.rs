@@ -4,6 +4,7 @@
 mod altstack;
 pub(crate) mod descriptor;
 pub(crate) mod driver;
+pub(crate) mod file;
 pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod memory;
