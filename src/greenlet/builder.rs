@@ -198,6 +198,19 @@ impl Builder {
         Ok(Greenlet::new(handle, slot))
     }
 
+    /// As [`spawn`](Self::spawn), where the hooks must find everything in place: `known` has the greenlet before they are told of it.
+    #[track_caller]
+    pub(crate) fn spawn_known(
+        self,
+        f: impl FnOnce() + 'static,
+        known: impl FnOnce(&Handle),
+    ) -> io::Result<()> {
+        let (greenlet, _) = self.make(f)?;
+        known(&greenlet);
+        announce(&greenlet);
+        Ok(())
+    }
+
     /// For a caller that stands between greenlets, where no code of the user's may run: `f` has to [`announce`] itself. It inherits nothing:
     /// what the root has bound, underneath which the loop happens to run, is not meant for it.
     pub(crate) fn spawn_unannounced(self, f: impl FnOnce() + 'static) -> io::Result<()> {

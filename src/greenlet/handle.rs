@@ -31,6 +31,11 @@ impl Handle {
         &self.task
     }
 
+    /// Has it ended, or was it killed, so that it will when it next runs?
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.task.is_done() || self.task.is_kill_requested()
+    }
+
     /// Its panic, without the payload, if it has ended by one.
     pub(crate) fn failure(&self) -> Option<JoinError> {
         self.task.extras_if_any().and_then(|extras| extras.failure.get().cloned())

@@ -93,7 +93,7 @@ impl DatagramServer {
     /// **Switches**: no.
     ///
     /// # Errors
-    /// If the server was stopped: then a new one is needed.
+    /// If the server was stopped: then a new one is needed; or there is no stack for the greenlet that receives, which can be tried again.
     ///
     /// # Examples
     /// ```
@@ -250,7 +250,7 @@ impl DatagramServer {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn is_accepting(&self) -> bool {
-        self.is_started() && self.life.accepts()
+        self.life.is_accepting()
     }
 
     /// The address it receives at, with the port that was chosen if 0 was asked for.

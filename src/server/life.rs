@@ -92,23 +92,32 @@ impl<L: Listener> Life<L> {
         self.accepts.get()
     }
 
+    /// Is there an acceptor that will go on?
+    pub(super) fn is_accepting(&self) -> bool {
+        let stage = self.stage.borrow();
+        let Stage::Started { acceptor: Some(acceptor), .. } = &*stage else { return false };
+        self.accepts() && !acceptor.is_doomed()
+    }
+
     pub(super) fn start(self: &Rc<Self>) -> io::Result<()> {
         let opened = match &*self.stage.borrow() {
             Stage::Bound(open) => Some(Rc::new(open()?)),
             Stage::Given(listener) => Some(listener.clone()),
             Stage::Started { .. } | Stage::Stopped => None,
         };
-        if let Some(listener) = opened {
-            drop(self.stage.replace(Stage::Started { listener, acceptor: None }));
-        }
-        self.start_accepting()
+        let Some(listener) = opened else { return self.start_accepting() };
+        let before = self.stage.replace(Stage::Started { listener, acceptor: None });
+        self.start_accepting().inspect_err(|_| {
+            // There was no stack for the acceptor, and no code of the user's has run.
+            drop(self.stage.replace(before));
+        })
     }
 
     pub(super) fn start_accepting(self: &Rc<Self>) -> io::Result<()> {
+        if self.is_accepting() {
+            return Ok(());
+        }
         let (listener, previous) = match &*self.stage.borrow() {
-            Stage::Started { acceptor: Some(acceptor), .. } if self.accepts() && !acceptor.is_finished() => {
-                return Ok(());
-            }
             Stage::Started { listener, acceptor } => (listener.clone(), acceptor.clone()),
             Stage::Stopped => {
                 return Err(self.cannot("was stopped and cannot start again; bind a new one"));
@@ -119,12 +128,13 @@ impl<L: Listener> Life<L> {
         };
         let life = self.clone();
         let body = move || life.serve_as_acceptor(listener, previous);
-        let acceptor = Builder::new().name("acceptor").spawn(body)?.handle();
-        self.accepts.set(true);
-        if let Stage::Started { acceptor: place, .. } = &mut *self.stage.borrow_mut() {
-            *place = Some(acceptor);
-        }
-        Ok(())
+        // Before the hooks of the spawn run, which may let it run, kill it, or stop the server.
+        Builder::new().name("acceptor").spawn_known(body, |acceptor| {
+            self.accepts.set(true);
+            if let Stage::Started { acceptor: place, .. } = &mut *self.stage.borrow_mut() {
+                *place = Some(acceptor.clone());
+            }
+        })
     }
 
     pub(super) fn cannot(&self, why: &str) -> io::Error {
@@ -223,7 +233,7 @@ impl<L: Listener> fmt::Debug for Life<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &*self.stage.borrow() {
             Stage::Bound(_) | Stage::Given(_) => "not started",
-            Stage::Started { .. } if self.accepts() => "started",
+            Stage::Started { .. } if self.is_accepting() => "started",
             Stage::Started { .. } => "paused",
             Stage::Stopped => "stopped",
         };

@@ -93,7 +93,8 @@ impl<L: Listener> StreamServer<L> {
     /// **Switches**: no.
     ///
     /// # Errors
-    /// If the address is in use, which can be tried again; or the server was stopped: then a new one is needed.
+    /// If the address is in use, which can be tried again; if there is no stack for the greenlet that accepts, which can be tried again as
+    /// well, and clients may wait for it; if the server was stopped: then a new one is needed.
     ///
     /// # Examples
     /// ```
@@ -250,7 +251,7 @@ impl<L: Listener> StreamServer<L> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn is_accepting(&self) -> bool {
-        self.is_started() && self.life.accepts()
+        self.life.is_accepting()
     }
 
     /// The address it listens on, with the port that was chosen if 0 was asked for.
