@@ -113,6 +113,20 @@ mod places {
     }
 
     #[test]
+    fn a_server_for_no_connections_does_not_start_with_or_without_a_queue() {
+        let servers = [
+            bind().max_connections(0),
+            bind().max_connections(0).queue(10),
+            bind().also(bind().max_connections(0)),
+        ];
+        for server in servers {
+            let error = server.start(|_: &mut Request<'_>| "served").unwrap_err();
+            assert!(error.to_string().contains("would serve nobody"), "{error}");
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
     fn who_waits_too_long_in_the_queue_is_told_as_well() {
         let (server, address, open, runs) = one_place(5, Limits::new().head_timeout(Some(ms(30))));
         let mut first = connect(address);

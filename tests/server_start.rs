@@ -1,16 +1,17 @@
-//! How servers start, and what is left where they cannot: without a stack, and with spawn hooks that interfere.
+//! How servers start, and what is left where they cannot: without slots, without a stack, and with spawn hooks that interfere.
 
 mod net_support;
 mod server_support;
 
 use std::cell::Cell;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use greenloop::event::Event;
 use greenloop::net::TcpListener;
-use greenloop::server::StreamServer;
+use greenloop::pool::Pool;
+use greenloop::server::{DatagramServer, StreamServer};
 use greenloop::{Builder, Handle, SpawnHook, on_spawn, yield_now};
 use net_support::{LONG, SHORT, in_a_child};
 use server_support::{ask, connect, is_refused, next_byte};
@@ -22,6 +23,38 @@ fn on_acceptor(act: impl Fn(&Handle) + 'static) -> SpawnHook {
             act(greenlet);
         }
     })
+}
+
+#[track_caller]
+fn is_told_that_nobody_would_be_served(start: io::Result<()>) {
+    let error = start.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("would serve nobody") && text.contains("127.0.0.1") && text.contains("size 0"),
+        "{text}"
+    );
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
+}
+
+// PO14, SV11: otherwise than in gevent, where such a server listens, and takes nobody, without a word.
+#[test]
+fn a_server_whose_pool_has_no_slots_does_not_start_and_says_so() {
+    let bind = || StreamServer::bind("127.0.0.1:0").unwrap();
+    for builder in [bind().max_connections(0), bind().pool(Pool::new(0))] {
+        let server = builder.handle(next_byte);
+        is_told_that_nobody_would_be_served(server.start());
+        is_told_that_nobody_would_be_served(server.serve_forever());
+        assert!(!server.is_started() && !server.is_accepting());
+        assert!(is_refused(server.local_addr().unwrap()), "a server that has not started listens");
+        server.stop(LONG);
+        assert_eq!(server.start().unwrap_err().kind(), ErrorKind::NotConnected);
+    }
+    let bind = || DatagramServer::bind("127.0.0.1:0").unwrap();
+    for builder in [bind().max_handlers(0), bind().pool(Pool::new(0))] {
+        let server = builder.handle(|_, _| ());
+        is_told_that_nobody_would_be_served(server.start());
+        assert!(!server.is_started());
+    }
 }
 
 #[test]

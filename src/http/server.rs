@@ -235,7 +235,8 @@ where
     /// listening socket, or in the queue: see [`queue`](Server::queue).
     ///
     /// Without it the bound is the number of descriptors that the process may have (`ulimit -n`). When they are used up, further clients
-    /// wait in the backlog, and the handlers cannot open anything either: set it lower by as many as they need.
+    /// wait in the backlog, and the handlers cannot open anything either: set it lower by as many as they need. A server for 0, be it
+    /// with a queue, does not [start](Server::start).
     ///
     /// ```
     /// use greenloop::http::{Request, Server};
@@ -300,7 +301,8 @@ where
     /// **Switches**: yes.
     ///
     /// # Errors
-    /// Those of the listening sockets. If one of several cannot be had, none listens.
+    /// Those of the listening sockets. If one of several cannot be had, none listens. [`InvalidInput`](io::ErrorKind::InvalidInput) for
+    /// no connections at a time, which would serve nobody.
     ///
     /// ```no_run
     /// use greenloop::http::{Request, Router, Server};
@@ -318,7 +320,8 @@ where
     /// **Switches**: no.
     ///
     /// # Errors
-    /// Those of the listening sockets. If one of several cannot be had, none listens.
+    /// Those of the listening sockets. If one of several cannot be had, none listens. [`InvalidInput`](io::ErrorKind::InvalidInput) for
+    /// no connections at a time, which would serve nobody.
     ///
     /// ```
     /// use greenloop::http::{Request, Server};
@@ -347,11 +350,11 @@ where
         parts: &mut Vec<Box<dyn Part>>,
     ) -> StreamServer<L> {
         let (builder, admission) = match (self.most, self.queue) {
-            (Some(most), Some(queue)) => {
+            (Some(most @ 1..), Some(queue)) => {
                 let accepted = most.saturating_add(queue).saturating_add(MOST_REFUSED);
                 (self.builder.max_connections(accepted), Some(Admission::new(most, queue)))
             }
-            (Some(most), None) => (self.builder.max_connections(most), None),
+            (Some(most), _) => (self.builder.max_connections(most), None),
             (None, _) => (self.builder, None),
         };
         let gate = Rc::new(Gate::new(admission));

@@ -53,7 +53,7 @@ impl<F> fmt::Debug for PoolFull<F> {
 
 impl Pool {
     /// A pool in which at most `size` greenlets run at a time. In one of size 0 none ever does: it is full for those that ask or
-    /// wait for a limited time, and the calls that would wait for ever panic.
+    /// wait for a limited time, and the calls that would wait for ever panic. A server does not start with it.
     ///
     /// # Examples
     /// ```
@@ -283,12 +283,6 @@ impl Pool {
     #[track_caller]
     pub fn wait_available(&self, timeout: Option<Duration>) -> usize {
         assert!(timeout.is_some() || !self.members.is_hopeless() || std::thread::panicking(), "{NO_SLOTS}");
-        self.wait_for_slot(timeout)
-    }
-
-    /// [`wait_available`](Self::wait_available) for a server, whose clients may wait as long as they like.
-    #[track_caller]
-    pub(crate) fn wait_for_slot(&self, timeout: Option<Duration>) -> usize {
         self.slots().free.wait_as(timeout, self.slots().reason())
     }
 }

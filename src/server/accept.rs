@@ -25,7 +25,7 @@ pub(super) fn accept_connections<L: Listener>(life: &Life<L>, listener: &L) -> i
             continue;
         }
         // A full pool leaves further clients in the kernel's queue.
-        if life.connections.wait_for_slot(None) == 0 {
+        if life.connections.wait_available(None) == 0 {
             continue;
         }
         in_a_row += 1;

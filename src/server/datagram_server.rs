@@ -94,6 +94,7 @@ impl DatagramServer {
     ///
     /// # Errors
     /// If the server was stopped: then a new one is needed; or there is no stack for the greenlet that receives, which can be tried again.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if its [pool](DatagramBuilder::pool) is of size 0: it would handle nothing.
     ///
     /// # Examples
     /// ```
@@ -321,7 +322,8 @@ impl DatagramServer {
 }
 
 impl DatagramBuilder {
-    /// How many datagrams are handled at a time. Further ones wait with the system, which drops what it has no room for.
+    /// How many datagrams are handled at a time. Further ones wait with the system, which drops what it has no room for. A server
+    /// for 0 does not [start](DatagramServer::start).
     ///
     /// # Examples
     /// ```

@@ -101,6 +101,9 @@ impl<L: Listener> Life<L> {
 
     pub(super) fn start(self: &Rc<Self>) -> io::Result<()> {
         let opened = match &*self.stage.borrow() {
+            Stage::Bound(_) | Stage::Given(_) if self.connections.size() == 0 => {
+                return Err(self.has_no_slots());
+            }
             Stage::Bound(open) => Some(Rc::new(open()?)),
             Stage::Given(listener) => Some(listener.clone()),
             Stage::Started { .. } | Stage::Stopped => None,
@@ -135,6 +138,15 @@ impl<L: Listener> Life<L> {
                 *place = Some(acceptor.clone());
             }
         })
+    }
+
+    fn has_no_slots(&self) -> io::Error {
+        let text = format!(
+            "the server on {:?} would serve nobody: its pool is of size 0, so no handler could ever run; \
+             allow one at a time at least",
+            self.address
+        );
+        io::Error::new(io::ErrorKind::InvalidInput, text)
     }
 
     pub(super) fn cannot(&self, why: &str) -> io::Error {

@@ -95,6 +95,7 @@ impl<L: Listener> StreamServer<L> {
     /// # Errors
     /// If the address is in use, which can be tried again; if there is no stack for the greenlet that accepts, which can be tried again as
     /// well, and clients may wait for it; if the server was stopped: then a new one is needed.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if its [pool](Builder::pool) is of size 0: it would serve nobody.
     ///
     /// # Examples
     /// ```
@@ -312,7 +313,8 @@ impl<L: Listener> Builder<L> {
         Builder { stage, address, connections: Pool::new(usize::MAX), max_accept: MAX_ACCEPT }
     }
 
-    /// How many connections are handled at a time. Further clients wait in the kernel's queue.
+    /// How many connections are handled at a time. Further clients wait in the kernel's queue. A server for 0 does not
+    /// [start](StreamServer::start).
     ///
     /// # Examples
     /// ```
