@@ -1,12 +1,16 @@
-//! Calls that need a thread of a pool and get none, or whose pool is killed before it comes to them.
+//! Calls that need a thread and get none, or whose pool is killed before it comes to them.
 #![cfg(all(feature = "tls", target_os = "linux"))]
 
 mod net_support;
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use greenloop::io::{stdin, stdout};
 use greenloop::net::{TcpStream, lookup_host, lookup_host_timeout};
+use greenloop::server::{Worker, workers};
 use greenloop::tls::Roots;
 use greenloop::{fs, spawn, threadpool, yield_now};
 use net_support::{PROMPT, in_a_child};
@@ -57,6 +61,44 @@ fn a_call_that_gets_no_thread_in_its_address_space_is_an_error_that_says_so() {
             assert!(lookup_host_timeout("localhost:1", PROMPT).is_ok() && fs::exists("/").unwrap());
             assert_eq!(stdin().read(&mut [0; 8]).unwrap(), 0);
             stdout().write_all(b"text\n").unwrap();
+        },
+    );
+}
+
+#[test]
+fn workers_for_which_there_are_no_threads_are_an_error_that_says_so_and_those_that_ran_are_stopped() {
+    in_a_child(
+        "workers_for_which_there_are_no_threads_are_an_error_that_says_so_and_those_that_ran_are_stopped",
+        "",
+        || {
+            let ended = Arc::new(AtomicUsize::new(0));
+            let start = |count| {
+                let ended = ended.clone();
+                workers("127.0.0.1:0", count, move |worker: &Worker| {
+                    worker.wait();
+                    ended.fetch_add(1, Ordering::SeqCst);
+                    Ok(())
+                })
+            };
+            // Before there is a thread, and behind some: more than a hundred have no room for their stacks.
+            for (room, count) in [(1_000, 2), (100_000, 200)] {
+                allow_addresses(Some(room));
+                let error = start(count).unwrap_err();
+                allow_addresses(None);
+                let text = error.to_string();
+                assert_eq!(error.kind(), io::ErrorKind::Other, "{text}");
+                assert!(text.starts_with("cannot start the thread of worker "), "{text}");
+                assert!(text.contains(&format!(" of {count} for 127.0.0.1:")), "{text}");
+                assert!(text.contains("the service has not begun") && text.contains("`ulimit -u`"), "{text}");
+            }
+            let workers = start(2).unwrap();
+            workers.stop(PROMPT);
+            workers.join().unwrap();
+            let begun = Instant::now();
+            while ended.load(Ordering::SeqCst) < 3 {
+                assert!(begun.elapsed() < PROMPT, "those that had begun go on");
+                std::thread::yield_now();
+            }
         },
     );
 }

@@ -14,7 +14,7 @@ use std::io;
 /// **Switches**: only to look a name up.
 ///
 /// # Errors
-/// If the address cannot be had, or no thread; if `count` is 0. An error of `start` stops all, and is that of
+/// If the address cannot be had, or not all of the threads; if `count` is 0. An error of `start` stops all, and is that of
 /// [`Workers::join`].
 ///
 /// # Examples

@@ -40,7 +40,8 @@ use crate::unwind;
 /// **Switches**: only to look a name up.
 ///
 /// # Errors
-/// If the address cannot be had, or no thread; if `count` is 0.
+/// If the address cannot be had; if `count` is 0. If the system gives no thread for one of them, of kind [`Other`](io::ErrorKind::Other):
+/// those that have one are stopped.
 ///
 /// # Examples
 /// ```
@@ -91,13 +92,19 @@ where
             Ok(thread) => threads.push(thread),
             Err(error) => {
                 shared.stop(Duration::ZERO);
-                let error =
-                    with_context(error, format!("cannot start worker {number} of {count} for {address}"));
-                return Err(error);
+                return Err(no_thread(&error, &format!("worker {number} of {count} for {address}")));
             }
         }
     }
     Ok(Workers { address, stopper: Stopper { shared }, threads })
+}
+
+/// The kind of the system's error is that of an operation that would block, and might be taken for a reason to try again.
+fn no_thread(error: &io::Error, whose: &str) -> io::Error {
+    io::Error::other(format!(
+        "cannot start the thread of {whose}: {error}; the service has not begun, and those before it are stopped: start \
+         fewer, or allow the process more threads and memory (`ulimit -u`, `ulimit -v`, the limits of its container)"
+    ))
 }
 
 /// So many listeners on the same address. All listen when this returns, so that none of them gets what another would have got.
