@@ -932,6 +932,98 @@ mod failures {
         assert!(!outcome.response().text().contains("No such file"));
     }
 
+    const CUT: &str = "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab";
+
+    /// A body that ends too early, one that is late, one whose client resets the connection, and one that is malformed.
+    fn faulty_bodies() -> [(Client, &'static str); 4] {
+        let reset = [Step::Bytes(CUT.into()), Step::Fail(io::ErrorKind::ConnectionReset)];
+        [
+            (Client::sending(CUT), "400 unexpected end of file while reading the request body\n"),
+            (Client::new([Step::Bytes(CUT.into()), Step::Silence]), "408 the request body took too long\n"),
+            (Client::new(reset), "400 unexpected end of file while reading the request body\n"),
+            (
+                Client::sending("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"),
+                "400 malformed chunk\n",
+            ),
+        ]
+    }
+
+    #[test]
+    fn a_failure_of_its_own_behind_a_fault_that_a_handler_has_swallowed_is_a_reported_500() {
+        let own = |request: &mut Request<'_>| -> http::Result<&str> {
+            assert!(request.body().read_to_end(&mut Vec::new()).is_err());
+            Err("the database is gone".into())
+        };
+        let header = |request: &mut Request<'_>| {
+            assert!(request.body().read_to_end(&mut Vec::new()).is_err());
+            Response::new(StatusCode::OK).header("no name", "")
+        };
+        for (app, report) in [
+            (&own as &dyn Handler, "POST / HTTP/1.1: the database is gone"),
+            (&header, "POST / HTTP/1.1: malformed response header name"),
+        ] {
+            for (client, _) in faulty_bodies() {
+                let outcome = serve(&client, Limits::default(), app);
+                assert_eq!((outcome.statuses(), outcome.response().closes()), (vec![500], true));
+                assert_eq!(outcome.reports.len(), 1);
+                assert!(outcome.reports[0].starts_with(report), "{:?}", outcome.reports);
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_that_tells_of_the_fault_of_a_body_is_answered_as_the_fault() {
+        /// Does not say what its source says.
+        #[derive(Debug)]
+        struct BadUpload(io::Error);
+        impl std::fmt::Display for BadUpload {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bad upload")
+            }
+        }
+        impl std::error::Error for BadUpload {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        fn read(request: &mut Request<'_>) -> io::Result<usize> {
+            request.body().read_to_end(&mut Vec::new())
+        }
+        type App = fn(&mut Request<'_>) -> http::Result<String>;
+        let apps: [App; 5] = [
+            |request| Ok(read(request)?.to_string()),
+            |request| Ok(read(request).map_err(BadUpload)?.to_string()),
+            |request| Ok(read(request).map_err(io::Error::other)?.to_string()),
+            |request| Ok(read(request).map_err(|error| format!("cannot take it: {error}"))?.to_string()),
+            // An error is final, so it can be met again.
+            |request| Ok(read(request).or_else(|_| read(request))?.to_string()),
+        ];
+        for app in apps {
+            for (client, expected) in faulty_bodies() {
+                let outcome =
+                    serve(&client, Limits::default(), &move |request: &mut Request<'_>| app(request));
+                let answer = outcome.response();
+                assert_eq!(format!("{} {}", answer.status, answer.text()), expected);
+                assert!(answer.closes() && outcome.reports.is_empty(), "{:?}", outcome.reports);
+            }
+        }
+    }
+
+    #[test]
+    fn a_handler_sees_how_its_client_has_gone() {
+        let [_, _, (client, _), _] = faulty_bodies();
+        let seen = RefCell::new(None);
+        serve(&client, Limits::default(), &|request: &mut Request<'_>| {
+            *seen.borrow_mut() = request.body().read_to_end(&mut Vec::new()).err();
+            "gone"
+        });
+        let error = seen.take().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        let text = format!("unexpected end of file while reading the request body: {reset}");
+        assert_eq!(error.to_string(), text);
+    }
+
     #[test]
     fn a_stream_that_panics_ends_without_its_last_chunk() {
         // WS70

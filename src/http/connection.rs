@@ -424,10 +424,10 @@ fn after_panic(payload: Payload, head: &Head, config: &Config) -> Response {
     unreported_failure()
 }
 
-/// The answer where a handler has failed, maybe by a fault of the peer. Reports what is the handler's own.
+/// The answer where a handler has failed, maybe by a fault of the peer. Reports what is the handler's own, be it behind such a fault.
 #[cold]
 fn after_failure(reason: &str, fault: Option<HttpError>, head: &Head, config: &Config) -> Response {
-    match fault {
+    match fault.filter(|fault| fault.is_told_in(reason)) {
         Some(fault) => Response::refusal(fault),
         None => {
             config.report(head, reason);

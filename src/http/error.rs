@@ -104,11 +104,36 @@ impl HttpError {
         io::Error::new(kind, self)
     }
 
+    /// What a reader of the body sees where the transport has failed. Whatever it says, the rest of the body will not come.
+    pub(crate) fn cut_off_by(transport: io::Error) -> io::Error {
+        io::Error::new(transport.kind(), CutOff(transport))
+    }
+
     /// The fault that has made a read of a body fail, if it was one.
     pub(crate) fn inside(error: &io::Error) -> Option<HttpError> {
-        error.get_ref()?.downcast_ref().copied()
+        let inner = error.get_ref()?;
+        let fault = inner.downcast_ref().copied();
+        fault.or_else(|| inner.is::<CutOff>().then_some(HttpError::BodyTruncated))
+    }
+
+    /// Is this the text of a failure that the fault has led to? Errors of all kinds quote those that they are made of, and only few of them
+    /// can be asked for them.
+    pub(crate) fn is_told_in(self, text: &str) -> bool {
+        text.contains(self.text())
     }
 }
+
+/// [`HttpError::BodyTruncated`], and what has truncated it.
+#[derive(Debug)]
+struct CutOff(io::Error);
+
+impl fmt::Display for CutOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", HttpError::BodyTruncated, self.0)
+    }
+}
+
+impl std::error::Error for CutOff {}
 
 impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,7 +148,8 @@ impl std::error::Error for HttpError {}
 /// Any error converts into it, so `?` works in a handler on whatever fails there. The client gets a 500
 /// without the text; the text goes, once, to the server's error report. A handler that fails because the
 /// *request* was at fault (its body was malformed, late or too large) is answered with that fault's status
-/// instead, and nothing is reported.
+/// instead, and nothing is reported. That is so if the error is the one that a read of the body gave, or quotes it, as errors do
+/// that are made of others (`format!("no upload: {error}")`); a failure of another kind behind it is the handler's own.
 ///
 /// ```
 /// use greenloop::http::{self, Request};

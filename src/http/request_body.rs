@@ -388,13 +388,8 @@ impl<'a> RequestBody<'a> {
                 self.fail(HttpError::BodyTimeout)
             }
             (Err(error), _) => {
-                // Whatever the transport says, the rest of the body will not come.
                 self.failure = Some(HttpError::BodyTruncated);
-                Err(match self.io {
-                    Held::Lent(_) => error,
-                    // Whoever has this one may make anything of it; that the fault is the peer's has to be seen in the error.
-                    Held::Own(_) => io::Error::new(error.kind(), HttpError::BodyTruncated),
-                })
+                Err(HttpError::cut_off_by(error))
             }
             (count, _) => count,
         }

@@ -180,7 +180,7 @@ impl Outcome {
     }
 }
 
-pub fn serve(client: &Client, limits: Limits, handler: &impl Handler) -> Outcome {
+pub fn serve(client: &Client, limits: Limits, handler: &(impl Handler + ?Sized)) -> Outcome {
     let reports = Rc::new(RefCell::new(Vec::new()));
     let sink = reports.clone();
     let config = Config::new().limits(limits).on_error(move |line| sink.borrow_mut().push(line.to_owned()));
