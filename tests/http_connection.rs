@@ -828,6 +828,18 @@ mod faults {
     }
 
     #[test]
+    fn an_adapter_that_reads_a_body_as_text_does_not_tell_whose_text_it_was() {
+        // Nor could it be told from a file of the server's.
+        let app = |request: &mut Request<'_>| -> http::Result<String> {
+            let mut text = String::new();
+            request.body().take(100).read_to_string(&mut text)?;
+            Ok(text)
+        };
+        let outcome = talk(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n\xff\xfe", &app);
+        assert_eq!((outcome.statuses(), outcome.reports.len()), (vec![500], 1));
+    }
+
+    #[test]
     fn lingering_is_bounded() {
         let client = Client::new((0..1000).map(|_| Step::Bytes(vec![b'\n'; 1000])));
         let outcome = serve(&client, Limits::default().max_linger(64 * 1024), &|_: &mut Request<'_>| "ok");

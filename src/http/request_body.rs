@@ -37,6 +37,10 @@ const BUFFER: usize = 16 * 1024;
 /// ([`read_to_string`](Read::read_to_string), [`lines`](BufRead::lines)) and is not UTF-8.
 /// An error is final: every later read gives it again, and the connection closes after the answer.
 ///
+/// A body that is no text is known for the client's fault only where it is read as such by these methods of its own. Behind an adapter
+/// (`take(n).read_to_string`, `BufReader`) the standard library's error says that it is none, as it would of a file of the server's;
+/// a handler that returns it is answered with a 500. To bound what is read there is [`Limits::max_body`]; or read bytes, and decode them.
+///
 /// ```
 /// use greenloop::http::{self, Request};
 /// use std::io::BufRead;
