@@ -6,6 +6,7 @@ mod http_support;
 use greenloop::http::{
     self, Access, Body, Config, Handler, IntoResponse, Request, StatusCode, serve_connection,
 };
+use greenloop::net::TcpStream;
 use greenloop::{sleep, spawn, yield_now};
 use http_support::Client;
 use std::cell::{Cell, RefCell};
@@ -84,7 +85,94 @@ fn a_request_whose_client_has_gone_is_logged() {
     // WS93
     let client =
         Client::sending("GET /large HTTP/1.1\r\n\r\n").failing_writes_after(0, io::ErrorKind::BrokenPipe);
-    assert_eq!(lines(&client, &app), ["192.0.2.1 - - [] \"GET /large HTTP/1.1\" 200 100000"]);
+    assert_eq!(lines(&client, &app), ["192.0.2.1 - - [] \"GET /large HTTP/1.1\" 200 0"]);
+}
+
+/// The bytes behind the first head, and the chunk sizes and line ends among them.
+fn body_of(output: &[u8]) -> usize {
+    let head = output.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+    output.len() - head
+}
+
+#[test]
+fn the_bytes_are_those_that_have_left_before_the_client_had_gone() {
+    for (path, size) in [("/large", 10_000), ("/", 3)] {
+        for limit in [0, 10, 130, 140, 50_000, 99_999] {
+            let client = Client::sending(format!("GET {path} HTTP/1.1\r\n\r\n"));
+            let client = client.taking_at_most(size).failing_writes_after(limit, io::ErrorKind::BrokenPipe);
+            let [line] = &lines(&client, &app)[..] else { panic!("one line") };
+            let output = client.output();
+            let sent = if output.len() < 100 { 0 } else { body_of(&output) };
+            assert_eq!(*line, format!("192.0.2.1 - - [] \"GET {path} HTTP/1.1\" 200 {sent}"), "{limit}");
+        }
+    }
+    // In chunks, of which the second does not leave.
+    let stream = |_: &mut Request<'_>| Body::stream(["START", "AGAIN", "END"]);
+    let whole = Client::sending("GET / HTTP/1.1\r\n\r\n");
+    assert!(lines(&whole, &stream)[0].ends_with(" 200 13"));
+    let first = whole.writes()[0].len();
+    for (more, sent) in [(0, 5), (3, 5), (6, 8), (100, 13)] {
+        let client = Client::sending("GET / HTTP/1.1\r\n\r\n").taking_at_most(1);
+        let client = client.failing_writes_after(first + more, io::ErrorKind::BrokenPipe);
+        assert!(lines(&client, &stream)[0].ends_with(&format!(" 200 {sent}")), "{more}");
+    }
+}
+
+#[test]
+fn the_bytes_of_an_answer_that_is_killed_are_those_that_have_left() {
+    let (seen, begun) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(false)));
+    let server = http::Server::bind("127.0.0.1:0").unwrap();
+    let server = server.access_log({
+        let seen = seen.clone();
+        move |access| seen.set(Some(access.body_bytes()))
+    });
+    let server = server.start({
+        let begun = begun.clone();
+        move |_: &mut Request<'_>| {
+            begun.set(true);
+            vec![b'x'; 30_000_000]
+        }
+    });
+    let server = server.unwrap();
+    let mut client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    while !begun.get() {
+        yield_now();
+    }
+    server.stop(Duration::ZERO);
+    let mut output = Vec::new();
+    let _ = client.read_to_end(&mut output); // it may end with a reset
+    assert_eq!(seen.get(), Some(body_of(&output) as u64));
+    assert!(seen.get() < Some(30_000_000));
+}
+
+#[test]
+fn an_answer_has_left_when_the_log_is_told_of_it_unless_more_requests_are_there() {
+    let client = Client::sending("GET /one HTTP/1.1\r\n\r\nGET /two HTTP/1.1\r\n\r\n");
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let config = Config::new().access_log({
+        let (client, seen) = (client.clone(), seen.clone());
+        move |_| seen.borrow_mut().push(String::from_utf8(client.output()).unwrap().matches("hello").count())
+    });
+    serve_connection(client.clone(), &app, &config).unwrap();
+    assert_eq!((seen.take(), client.writes().len()), (vec![0, 2], 1));
+}
+
+#[test]
+fn a_kill_while_the_log_waits_does_not_cost_the_client_its_answer() {
+    for input in ["GET /one HTTP/1.1\r\n\r\n", "GET /one HTTP/1.1\r\n\r\nGET /two HTTP/1.1\r\n\r\n"] {
+        let client = Client::sending(input);
+        let connection = spawn({
+            let client = client.clone();
+            move || {
+                let config = Config::new().access_log(|_| sleep(Duration::from_secs(3600)));
+                serve_connection(client, &app, &config)
+            }
+        });
+        yield_now();
+        connection.kill();
+        assert!(client.output().ends_with(b"\r\n\r\nhello"));
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub struct Access<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) status: Option<StatusCode>,
-    /// Bytes of the body without framing.
+    /// Bytes of the body without framing that have left.
     pub(crate) body: u64,
 }
 
@@ -112,7 +112,7 @@ impl Access<'_> {
         self.head.map(Head::target)
     }
 
-    /// The status that was sent; `None` if the client had gone before.
+    /// The status of the answer; `None` if the client had gone before there was one.
     ///
     /// ```
     /// use greenloop::http::{Request, Server, StatusCode};
@@ -134,7 +134,9 @@ impl Access<'_> {
         self.tally.status
     }
 
-    /// How many bytes of the body were sent, without the head and the framing of chunks.
+    /// How many bytes of the body were sent, without the head and the framing of chunks: those that the system, or another
+    /// [`Transport`](super::Transport), has taken, which the client need not have read. Of an answer that was broken off it is what had left
+    /// until then. A short answer that is gathered with those to requests that came together with its own counts as sent.
     ///
     /// ```
     /// use greenloop::http::{Request, Server};

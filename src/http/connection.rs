@@ -16,7 +16,7 @@
 //! moment: closing a socket with unread input makes the kernel send a reset, which can destroy the answer
 //! before the client has read it.
 
-use super::access::{Access, Tally};
+use super::access::Access;
 use super::config::Config;
 use super::deadline::Deadline;
 use super::deliver::{Delivering, Sent, put_instead, what_panicked};
@@ -239,17 +239,27 @@ impl Connection<'_> {
         exchange: impl FnOnce(&mut Self) -> io::Result<After>,
     ) -> io::Result<After> {
         let Some(clock) = self.config.clock() else { return exchange(self) };
-        *self.io.tally() = Tally::default();
-        let after = unwind::catch(|| exchange(self));
+        self.io.begin_tally();
+        let after = unwind::catch(|| {
+            let after = exchange(self)?;
+            // The log may take its time, and shall tell what has left. Only where more requests are there the answers are gathered.
+            if self.io.input().is_empty() {
+                self.io.flush()?;
+            }
+            Ok(after)
+        });
         let access = Access {
             peer: self.peer,
             head: has_head.then_some(&*self.head),
-            tally: *self.io.tally(),
+            tally: self.io.tally(),
             elapsed: clock.elapsed(),
         };
         match after {
             Ok(after) => {
-                self.config.log(&access);
+                if let Err(payload) = unwind::catch(|| self.config.log(&access)) {
+                    self.io.flush_at_once();
+                    resume_unwind(payload);
+                }
                 after
             }
             Err(payload) => {
@@ -470,7 +480,7 @@ fn give_away(
     let refusal = match shared {
         Ok(stream) => match response.take_over.take() {
             Some(take_over) => {
-                io.tally().status = Some(response.status);
+                io.note_status(response.status);
                 encode::write_last_head(io.out(), response);
                 return Ok(After::Give(Taken { stream, take_over }));
             }

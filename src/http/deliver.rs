@@ -103,7 +103,7 @@ impl Delivering<'_> {
 
     #[inline]
     fn write_head(&mut self, response: &Response, delivery: Delivery) {
-        self.io.tally().status = Some(response.status);
+        self.io.note_status(response.status);
         encode::write_head(self.io.out(), response, delivery, &self.reply);
     }
 

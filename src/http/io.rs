@@ -8,9 +8,11 @@ use super::access::Tally;
 use super::deadline::Deadline;
 use super::error::is_peer_gone;
 use super::transport::Transport;
+use crate::unwind;
+use ::http::StatusCode;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::time::Duration;
 
 /// The size of a new input buffer: most requests fit, and thousands may be in hand at once.
@@ -115,6 +117,8 @@ pub(crate) struct Io<T: ?Sized> {
     is_broken: bool,
     /// What the exchange at hand has sent.
     tally: Tally,
+    /// What of the gathered output is of its body. One piece at most is gathered before what is there leaves.
+    gathered: Range<usize>,
     transport: T,
 }
 
@@ -127,7 +131,8 @@ impl<T: ?Sized> fmt::Debug for Io<T> {
 
 impl<T: Transport> Io<T> {
     pub(crate) fn new(transport: T, buffers: Box<Buffers>) -> Io<T> {
-        Io { buffers, read_timeout: None, is_broken: false, tally: Tally::default(), transport }
+        let tally = Tally::default();
+        Io { buffers, read_timeout: None, is_broken: false, tally, gathered: 0..0, transport }
     }
 
     pub(crate) fn into_parts(self) -> (T, Box<Buffers>) {
@@ -174,8 +179,20 @@ impl<T: Transport + ?Sized> Io<T> {
         self.is_broken
     }
 
-    pub(crate) fn tally(&mut self) -> &mut Tally {
-        &mut self.tally
+    /// Begins to count for another exchange.
+    pub(crate) fn begin_tally(&mut self) {
+        (self.tally, self.gathered) = (Tally::default(), 0..0);
+    }
+
+    /// Notes the status of the answer.
+    pub(crate) fn note_status(&mut self, status: StatusCode) {
+        self.tally.status = Some(status);
+    }
+
+    /// What has left, and what is gathered and will.
+    pub(crate) fn tally(&self) -> Tally {
+        let waits = if self.is_broken { 0 } else { self.gathered.len() };
+        Tally { body: self.tally.body + waits as u64, ..self.tally }
     }
 
     /// Gives back memory that an unusual exchange took, before the connection waits with its buffers.
@@ -237,6 +254,15 @@ impl<T: Transport + ?Sized> Io<T> {
         self.send(&[])
     }
 
+    /// Sends what was gathered, as far as that can be done without waiting: for a greenlet that is being ended.
+    #[cold]
+    pub(crate) fn flush_at_once(&mut self) {
+        let _ = unwind::catch(|| {
+            self.set_write_timeout(Some(Duration::ZERO))?;
+            self.flush()
+        });
+    }
+
     /// Sends what was gathered if it is much.
     pub(crate) fn flush_if_large(&mut self) -> io::Result<()> {
         if self.buffers.out.len() >= GATHER_LIMIT { self.flush() } else { Ok(()) }
@@ -245,9 +271,10 @@ impl<T: Transport + ?Sized> Io<T> {
     /// Adds `piece` of a body to the output: small ones are gathered, large ones leave at once behind what was
     /// gathered.
     pub(crate) fn push(&mut self, piece: &[u8]) -> io::Result<()> {
-        self.tally.body += piece.len() as u64;
         if piece.len() <= COPY_LIMIT {
+            let start = self.buffers.out.len();
             self.buffers.out.extend_from_slice(piece);
+            self.gathered = start..start + piece.len();
             return Ok(());
         }
         if self.is_broken {
@@ -262,8 +289,16 @@ impl<T: Transport + ?Sized> Io<T> {
         // So it stays if a kill or an expiry ends the wait in here: nobody knows how much has left, and whoever sends once more, because
         // he has caught it, would repeat that.
         self.is_broken = true;
-        let result = write_all(&mut self.transport, &self.buffers.out, piece);
-        self.buffers.out.clear();
+        let Io { buffers, tally, gathered, transport, .. } = self;
+        let out = &mut buffers.out;
+        let (body, mut at) = (out.len()..out.len() + piece.len(), 0);
+        let result = write_all(transport, out, piece, |count| {
+            let left = at..at + count;
+            tally.body += (overlap(&left, gathered) + overlap(&left, &body)) as u64;
+            at += count;
+        });
+        out.clear();
+        *gathered = 0..0;
         self.is_broken = result.is_err();
         result
     }
@@ -314,10 +349,16 @@ impl DerefMut for Held<'_> {
     }
 }
 
+fn overlap(one: &Range<usize>, other: &Range<usize>) -> usize {
+    one.end.min(other.end).saturating_sub(one.start.max(other.start))
+}
+
+/// Tells `written` of each part that has left.
 fn write_all<T: Transport + ?Sized>(
     transport: &mut T,
     mut first: &[u8],
     mut second: &[u8],
+    mut written: impl FnMut(usize),
 ) -> io::Result<()> {
     while !first.is_empty() || !second.is_empty() {
         let count = retry(|| match (first, second) {
@@ -328,6 +369,7 @@ fn write_all<T: Transport + ?Sized>(
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        written(count);
         let of_first = count.min(first.len());
         first = &first[of_first..];
         second = &second[count - of_first..];

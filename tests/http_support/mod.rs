@@ -119,12 +119,12 @@ impl Read for Client {
 impl Write for Client {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
+        let count = bytes.len().min(wire.write_size.unwrap_or(usize::MAX));
         if let Some((limit, kind)) = wire.write_failure
-            && wire.written + bytes.len() > limit
+            && wire.written + count > limit
         {
             return Err(kind.into());
         }
-        let count = bytes.len().min(wire.write_size.unwrap_or(usize::MAX));
         wire.written += count;
         wire.events.push(Event::Write(bytes[..count].to_vec()));
         Ok(count)
