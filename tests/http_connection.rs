@@ -919,6 +919,84 @@ mod failures {
     }
 
     #[test]
+    fn a_kill_while_a_report_waits_does_not_cost_the_client_its_500() {
+        fn bad_name() -> Response {
+            Response::new(StatusCode::OK).header("no name", "")
+        }
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                if !std::thread::panicking() {
+                    panic!("expected by a test");
+                }
+            }
+        }
+        impl Iterator for Bad {
+            type Item = &'static str;
+            fn next(&mut self) -> Option<&'static str> {
+                None
+            }
+        }
+        // Where each of the reports is made: behind the handler, in place of its answer, and before a stream begins.
+        let app = |request: &mut Request<'_>| -> http::Result<Response> {
+            Ok(match request.path() {
+                "/error" => return Err("expected by a test".into()),
+                "/panic" => panic!("expected by a test"),
+                "/name" => bad_name(),
+                "/dropped" => bad_name().body(Body::stream(Bad)),
+                "/status" => Response::new(StatusCode::CONTINUE),
+                "/framing" => "".into_response().header("Transfer-Encoding", "chunked"),
+                "/empty" => Response::new(StatusCode::NO_CONTENT).body(Body::stream(Bad)),
+                "/stream" => {
+                    Body::stream((0..1).map(|_| -> &str { panic!("expected by a test") })).into_response()
+                }
+                "/upgrade" => Response::upgrade("tea", |_| Ok(())),
+                "/tunnel" => Response::tunnel(|_| Ok(())),
+                "/body" => Response::tunnel(|_| Ok(())).body("no"),
+                path => panic!("{path}"),
+            })
+        };
+        let paths = [
+            "/error", "/panic", "/name", "/dropped", "/status", "/framing", "/empty", "/stream", "/upgrade",
+            "/tunnel", "/body",
+        ];
+        for path in paths {
+            let request = format!("GET {path} HTTP/1.1\r\nUpgrade: tea\r\nConnection: upgrade\r\n\r\n");
+            for (is_killed, waits_for) in [(true, 1), (false, 1), (true, 2)] {
+                let client = Client::sending(&request);
+                let reports = Rc::new(Cell::new(0));
+                let connection = greenloop::spawn({
+                    let (client, reports) = (client.clone(), reports.clone());
+                    move || {
+                        let config = Config::new().on_error(move |_| {
+                            reports.set(reports.get() + 1);
+                            if reports.get() == waits_for {
+                                greenloop::sleep(Duration::from_secs(3600));
+                            }
+                        });
+                        match is_killed {
+                            true => drop(serve_connection(client, &app, &config)),
+                            false => {
+                                let limit = Duration::from_millis(5);
+                                let expired =
+                                    greenloop::timeout(limit, || serve_connection(client, &app, &config));
+                                assert!(expired.is_err());
+                            }
+                        }
+                    }
+                });
+                greenloop::yield_now();
+                if is_killed {
+                    connection.kill();
+                }
+                connection.wait();
+                let [answer] = &answers(&client.output(), &[])[..] else { panic!("{path}") };
+                assert_eq!((answer.status, answer.closes(), reports.get() > 0), (500, true, true), "{path}");
+            }
+        }
+    }
+
+    #[test]
     fn a_panic_with_a_value_is_reported_and_the_value_may_panic_as_well() {
         struct Bad;
         impl Drop for Bad {

@@ -19,7 +19,7 @@
 use super::access::Access;
 use super::config::Config;
 use super::deadline::Deadline;
-use super::deliver::{Delivering, Sent, put_instead, what_panicked};
+use super::deliver::{Delivering, Sent, what_panicked};
 use super::desk::Desk;
 use super::encode::{self, Reply};
 use super::error::{HttpError, is_timeout};
@@ -346,29 +346,30 @@ impl Connection<'_> {
         let mut is_sound = handled.is_ok();
         let is_head = *head.method() == Method::HEAD;
         let is_http_11 = head.version() == Version::HTTP_11;
+        let last = Reply { is_head, is_http_11, keep_alive: false };
         let response = match handled {
             Ok(()) => response.get_or_insert_with(unreported_failure),
-            Err(payload) if unwind::is_private(&payload) => {
-                let reply = Reply { is_head, is_http_11, keep_alive: false };
-                Delivering { io: request.body().io(), head, config, reply }.send_farewell();
-                resume_unwind(payload)
+            Err(payload) => {
+                let io = request.body().io();
+                response.insert(after_panic(payload, Delivering { io, head, config, reply: last }))
             }
-            Err(payload) => response.insert(after_panic(payload, head, config)),
         };
         if response.take_over.is_some()
             && let Some(other) = response.in_place_of(&request)
         {
-            put_instead(response, other, head, config);
+            let io = request.body().io();
+            Delivering { io, head, config, reply: last }.put_instead(response, other);
         }
         let body = request.body();
         if !body.come_back() && response.take_over.is_some() {
             let text = "a handler that holds the body of the request cannot give the connection away";
-            put_instead(response, Response::failed(text), head, config);
+            let io = body.io();
+            Delivering { io, head, config, reply: last }.put_instead(response, Response::failed(text));
         }
-        if let Some(reason) = &response.failure {
+        if response.failure.is_some() {
             is_sound = false;
-            let other = after_failure(reason, body.failure(), head, config);
-            put_instead(response, other, head, config);
+            let fault = body.failure();
+            answer_failure(response, fault, Delivering { io: body.io(), head, config, reply: last });
         }
         if body.io().is_broken() {
             return Ok(After::Close);
@@ -383,7 +384,7 @@ impl Connection<'_> {
         }
         // No CONNECT keeps its connection, so other requests hardly pay for the question.
         if !framing.keep_alive && *head.method() == Method::CONNECT && response.status.is_success() {
-            refuse_tunnel(response, head, config);
+            refuse_tunnel(response, Delivering { io: body.io(), head, config, reply: last });
         }
         let reply = Reply { is_head, is_http_11, keep_alive };
         let sent = Delivering { io: body.io(), head, config, reply }.send(response)?;
@@ -429,28 +430,31 @@ pub(super) fn turn_away<T: Transport + 'static>(transport: T, config: &Config) -
 
 /// The answer where a handler has panicked.
 #[cold]
-fn after_panic(payload: Payload, head: &Head, config: &Config) -> Response {
-    config.report(head, &what_panicked(payload));
+fn after_panic(payload: Payload, mut delivering: Delivering<'_>) -> Response {
+    let text = delivering.or_farewell(|| what_panicked(payload));
+    delivering.report(&text);
     unreported_failure()
 }
 
 /// The answer where a handler has failed, maybe by a fault of the peer. Reports what is the handler's own, be it behind such a fault.
 #[cold]
-fn after_failure(reason: &str, fault: Option<HttpError>, head: &Head, config: &Config) -> Response {
-    match fault.filter(|fault| fault.is_told_in(reason)) {
+fn answer_failure(response: &mut Response, fault: Option<HttpError>, mut delivering: Delivering<'_>) {
+    let reason = response.failure.take().unwrap_or_default();
+    let other = match fault.filter(|fault| fault.is_told_in(&reason)) {
         Some(fault) => Response::refusal(fault),
         None => {
-            config.report(head, reason);
+            delivering.report(&reason);
             unreported_failure()
         }
-    }
+    };
+    delivering.put_instead(response, other);
 }
 
 /// A success would tell the client that a tunnel begins (RFC 9110, 9.3.6). A handler that answers all methods alike means none.
 #[cold]
-fn refuse_tunnel(response: &mut Response, head: &Head, config: &Config) {
+fn refuse_tunnel(response: &mut Response, mut delivering: Delivering<'_>) {
     let refusal = Response::new(StatusCode::NOT_IMPLEMENTED).body("there is no tunnel here\n");
-    put_instead(response, refusal, head, config);
+    delivering.put_instead(response, refusal);
 }
 
 /// Sends the head behind which the connection is somebody else's, when the request has been read to its end.
@@ -465,14 +469,14 @@ fn give_away(
     let reply = Reply { is_head, is_http_11: true, keep_alive: false };
     let shared = match body.io().transport().share() {
         Err(error) => {
-            config.report(head, &format!("the connection cannot be given away: {error}"));
+            let text = format!("the connection cannot be given away: {error}");
+            Delivering { io: body.io(), head, config, reply }.report(&text);
             Err(unreported_failure())
         }
         Ok(stream) => match unwind::catch(|| body.finish(config.limits.max_discard)) {
             Ok(finished) => finished?.map(|()| stream).map_err(Response::refusal),
             Err(payload) => {
-                Delivering { io: body.io(), head, config, reply }.send_farewell();
-                resume_unwind(payload)
+                Delivering { io: body.io(), head, config, reply }.or_farewell(|| resume_unwind(payload))
             }
         },
     };
@@ -488,8 +492,9 @@ fn give_away(
         },
         Err(refusal) => refusal,
     };
-    put_instead(response, refusal, head, config);
-    Delivering { io, head, config, reply }.send(response)?;
+    let mut delivering = Delivering { io, head, config, reply };
+    delivering.put_instead(response, refusal);
+    delivering.send(response)?;
     Ok(After::Linger)
 }
 

@@ -52,8 +52,8 @@ impl Delivering<'_> {
     /// Answers where the handler's response makes no sense.
     #[cold]
     fn refuse(&mut self, response: &mut Response, reason: &str) -> io::Result<Sent> {
-        self.config.report(self.head, reason);
-        put_instead(response, Response::failed(""), self.head, self.config);
+        self.report(reason);
+        self.put_instead(response, Response::failed(""));
         self.send_failure()
     }
 
@@ -73,11 +73,41 @@ impl Delivering<'_> {
     /// Answers where a kill or an expiry ends the greenlet before anything was said. There is no time left to wait for the client, so
     /// it may be in vain.
     #[cold]
-    pub(crate) fn send_farewell(&mut self) {
+    fn send_farewell(&mut self) {
         let _ = unwind::catch(|| {
             self.io.set_write_timeout(Some(Duration::ZERO))?;
             self.send_failure()?;
             self.io.flush()
+        });
+    }
+
+    /// Runs what is the user's before anything was said: it may wait, and be ended there. Then the client is told.
+    #[cold]
+    pub(crate) fn or_farewell<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        unwind::catch(f).unwrap_or_else(|payload| {
+            if unwind::is_private(&payload) {
+                self.send_farewell();
+            }
+            resume_unwind(payload)
+        })
+    }
+
+    /// Reports a failure, before anything was said.
+    #[cold]
+    pub(crate) fn report(&mut self, what: &str) {
+        let (head, config) = (self.head, self.config);
+        self.or_farewell(|| config.report(head, what));
+    }
+
+    /// Answers with another response. What the unused one would have sent, or run, is the handler's: its destructor may panic.
+    #[cold]
+    pub(crate) fn put_instead(&mut self, response: &mut Response, other: Response) {
+        let unused = std::mem::replace(response, other);
+        let (head, config) = (self.head, self.config);
+        self.or_farewell(|| {
+            if let Err(payload) = unwind::catch(|| drop(unused)) {
+                config.report(head, &what_panicked(payload));
+            }
         });
     }
 
@@ -126,30 +156,29 @@ impl Delivering<'_> {
         let ended = match ended {
             Ok(Ok(())) => return Ok(self.whole()),
             Ok(Err(ended)) => ended,
-            Err(payload) => {
-                if !has_begun && unwind::is_private(&payload) {
-                    self.send_farewell();
-                }
-                Ended::Stop(Stop::Source(what_panicked(payload)))
-            }
+            Err(payload) if has_begun => Ended::Stop(Stop::Source(what_panicked(payload))),
+            Err(payload) => Ended::Stop(Stop::Source(self.or_farewell(|| what_panicked(payload)))),
         };
-        match ended {
+        let text = match ended {
             Ended::Stop(Stop::Peer(error)) => return Err(error),
-            Ended::Stop(Stop::Source(text)) => self.config.report(self.head, &text),
+            Ended::Stop(Stop::Source(text)) => text,
             Ended::Stop(Stop::Fault(fault)) if !has_begun => {
                 return self.send_instead(Response::refusal(fault));
             }
-            Ended::Stop(Stop::Fault(_)) => {}
+            Ended::Stop(Stop::Fault(_)) => return Ok(Sent::Cut),
             Ended::Stop(Stop::TooLong) => {
-                self.config.report(self.head, "the body of the response is longer than its Content-Length")
+                String::from("the body of the response is longer than its Content-Length")
             }
             Ended::TooShort(missing) => {
-                let text =
-                    format!("the body of the response is {missing} bytes shorter than its Content-Length");
-                self.config.report(self.head, &text)
+                format!("the body of the response is {missing} bytes shorter than its Content-Length")
             }
+        };
+        if has_begun {
+            self.config.report(self.head, &text);
+            return Ok(Sent::Cut);
         }
-        if has_begun { Ok(Sent::Cut) } else { self.send_failure() }
+        self.report(&text);
+        self.send_failure()
     }
 }
 
@@ -247,15 +276,6 @@ impl Sink for StreamWriter<'_, '_> {
     fn flush(&mut self) -> Result<(), Stop> {
         self.begin();
         self.delivering.io.flush().map_err(Stop::Peer)
-    }
-}
-
-/// Answers with another response. What the unused one would have sent, or run, is the handler's: its destructor may panic.
-#[cold]
-pub(crate) fn put_instead(response: &mut Response, other: Response, head: &Head, config: &Config) {
-    let unused = std::mem::replace(response, other);
-    if let Err(payload) = unwind::catch(|| drop(unused)) {
-        config.report(head, &what_panicked(payload));
     }
 }
 
