@@ -15,7 +15,7 @@ use greenloop::http::{
 use greenloop::http::{Server, StatusCode, Upgraded, Version, header};
 use greenloop::io::select;
 use greenloop::net::TcpStream;
-use greenloop::{Greenlet, spawn, wait_any};
+use greenloop::{Greenlet, scope, spawn, wait_any};
 use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -131,10 +131,12 @@ impl Upload {
     fn listen(&mut self, connection: &mut Connection) -> Result<Head, Failure> {
         loop {
             if let Some(upload) = self.0.as_ref().filter(|_| connection.buffer().is_empty()) {
-                let socket = connection.get_ref().try_clone().map_err(Failure::Upstream)?;
-                let listening = spawn(move || select(&[&socket], &[], None).map(drop));
-                wait_any(&[upload, &listening]);
-                listening.kill();
+                // Nobody listens any longer than this, also if a kill ends it.
+                scope(|scope| {
+                    let listening = scope.spawn(|| select(&[connection.get_ref()], &[], None).map(drop));
+                    wait_any(&[upload, &listening]);
+                    scope.cancel();
+                });
             }
             if let Some(upload) = self.0.take_if(|upload| upload.is_finished()) {
                 upload.join().map_err(|error| Failure::Upstream(io::Error::other(error.to_string())))??;
@@ -524,24 +526,20 @@ fn gateway_failure(error: &io::Error) -> Response {
 /// Carries bytes in both directions until both have ended.
 fn tunnel(client: Upgraded, connection: Connection) -> Result<(), Error> {
     let first = connection.buffer().to_vec();
-    let client = Rc::new(client);
     let server = connection.into_inner();
     server.set_read_timeout(None)?;
-    let up = spawn({
-        let (client, server) = (client.clone(), server.try_clone()?);
-        move || {
+    scope(|scope| {
+        scope.spawn(|| {
             // However it ends, the other side hears of it.
-            let _ = io::copy(&mut &*client, &mut &server);
+            let _ = io::copy(&mut &client, &mut &server);
             let _ = server.shutdown(Shutdown::Write);
+        });
+        let copied = (&client).write_all(&first).and_then(|()| io::copy(&mut &server, &mut &client));
+        let _ = client.shutdown_write();
+        if copied.is_err() {
+            scope.cancel();
         }
     });
-    (&*client).write_all(&first)?;
-    let copied = io::copy(&mut &server, &mut &*client);
-    let _ = client.shutdown_write();
-    match copied {
-        Ok(_) => drop(up.join()),
-        Err(_) => up.kill(),
-    }
     Ok(())
 }
 
