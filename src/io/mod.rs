@@ -6,6 +6,8 @@
 //! process.
 
 mod context;
+#[cfg(any(feature = "tls", feature = "websocket"))]
+mod holder;
 pub(crate) mod patience;
 mod pipe;
 mod poll;
@@ -17,6 +19,8 @@ mod stdio;
 mod watched;
 
 pub(crate) use context::with_context;
+#[cfg(any(feature = "tls", feature = "websocket"))]
+pub(crate) use holder::Holder;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use poll::{Event, Interest, Poll, Token};
 pub use readiness::Readiness;

@@ -21,13 +21,12 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::rc::Rc;
 
 use rustls::Connection;
 
 use super::sending::Sending;
-use crate::hub::{Hub, Task};
-use crate::io::with_context;
+use crate::hub::Task;
+use crate::io::{Holder, with_context};
 use crate::park;
 use crate::waitlist::WaitList;
 
@@ -244,7 +243,7 @@ struct Receiving<'a> {
 
 impl Receiving<'_> {
     fn begin(session: &Session) -> io::Result<Receiving<'_>> {
-        session.receiving.begin("read")?;
+        session.receiving.begin().map_err(|other| is_taken("read", &other))?;
         Ok(Receiving { session, incoming: session.incoming.take() })
     }
 
@@ -277,7 +276,7 @@ struct Writing<'a>(&'a Session);
 
 impl Writing<'_> {
     fn begin(session: &Session) -> io::Result<Writing<'_>> {
-        session.writing.begin("written")?;
+        session.writing.begin().map_err(|other| is_taken("written", &other))?;
         Ok(Writing(session))
     }
 }
@@ -288,31 +287,7 @@ impl Drop for Writing<'_> {
     }
 }
 
-/// The one greenlet that may do something.
-#[derive(Default)]
-struct Holder(Cell<Option<Rc<Task>>>);
-
-impl Holder {
-    /// The running greenlet becomes the one, unless there is another. `participle` says what it does to the stream.
-    fn begin(&self, participle: &str) -> io::Result<()> {
-        match self.0.take() {
-            None => {
-                self.0.set(Some(Hub::current().running()));
-                Ok(())
-            }
-            Some(other) => {
-                let error = is_taken(participle, &other);
-                self.0.set(Some(other));
-                Err(error)
-            }
-        }
-    }
-
-    fn end(&self) {
-        self.0.take();
-    }
-}
-
+/// `participle` says what the other does to the stream.
 #[cold]
 fn is_taken(participle: &str, other: &Task) -> io::Error {
     io::Error::other(format!(

@@ -16,6 +16,8 @@ use super::options::Limits;
 use crate::event::Event;
 use crate::http::error::is_timeout;
 use crate::http::upgrade::Upgraded;
+use crate::hub::Task;
+use crate::io::Holder;
 use crate::lock::{Mutex, MutexGuard};
 use crate::park;
 
@@ -33,8 +35,8 @@ pub(super) struct Session {
     limits: Limits,
     /// Messages may be compressed.
     pub(super) agreement: Option<Agreement>,
-    /// A greenlet reads.
-    reading: Cell<bool>,
+    /// Who is inside `receive`.
+    reading: Holder,
     /// Much came with the last read.
     is_busy: Cell<bool>,
     /// The peer was pinged, and nothing has come since.
@@ -59,7 +61,7 @@ impl Session {
             stream,
             limits: limits.clone(),
             agreement,
-            reading: Cell::new(false),
+            reading: Holder::default(),
             is_busy: Cell::new(false),
             is_doubted: Cell::new(false),
             turn: Mutex::new(()),
@@ -297,25 +299,28 @@ fn destructor() -> WebSocketError {
     )
 }
 
+#[cold]
+fn is_taken(other: &Task) -> WebSocketError {
+    let text = format!(
+        "this WebSocket is already being read by greenlet {other}; two at once would each get half of the messages: give one \
+         of them the task or put a queue behind it"
+    );
+    WebSocketError::new(io::ErrorKind::Other, text)
+}
+
 /// The presence of the running greenlet in `receive`.
 struct Reading<'a>(&'a Session);
 
 impl Reading<'_> {
     fn begin(session: &Session) -> Result<Reading<'_>, WebSocketError> {
-        if session.reading.replace(true) {
-            return Err(WebSocketError::new(
-                io::ErrorKind::Other,
-                "this WebSocket is already being read by another greenlet; two at once would each get half of the messages, give one of \
-                 them the task or put a queue behind it",
-            ));
-        }
+        session.reading.begin().map_err(|other| is_taken(&other))?;
         Ok(Reading(session))
     }
 }
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        self.0.reading.set(false);
+        self.0.reading.end();
     }
 }
 
