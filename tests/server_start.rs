@@ -8,12 +8,11 @@ use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use greenloop::event::Event;
 use greenloop::net::TcpListener;
 use greenloop::pool::Pool;
 use greenloop::server::{DatagramServer, StreamServer};
-use greenloop::{Builder, Handle, SpawnHook, on_spawn, yield_now};
-use net_support::{LONG, SHORT, in_a_child};
+use greenloop::{Handle, SpawnHook, on_spawn, yield_now};
+use net_support::LONG;
 use server_support::{ask, connect, is_refused, next_byte};
 
 /// Has `act` called with each acceptor that is spawned.
@@ -147,6 +146,8 @@ fn a_server_that_a_spawn_hook_stops_or_pauses_takes_nobody() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_server_without_a_stack_for_its_acceptor_has_not_started_and_can_be_started_later() {
+    use greenloop::{Builder, event::Event};
+    use net_support::{SHORT, in_a_child};
     use rustix::process::{Resource, Rlimit, setrlimit};
 
     in_a_child(
