@@ -354,6 +354,60 @@ fn what_cannot_be_caught_is_an_error_that_names_it() {
 }
 
 #[test]
+fn a_hub_whose_first_wish_for_a_signal_has_failed_leaves_its_mailbox_to_others() {
+    in_a_child("a_hub_whose_first_wish_for_a_signal_has_failed_leaves_its_mailbox_to_others", "", || {
+        yield_now(); // the hub is there
+        signal::on(SIGKILL, || ()).unwrap_err();
+        let after_a_failure = open_descriptors();
+        std::thread::spawn(move || {
+            yield_now();
+            let before = open_descriptors();
+            assert!(before > after_a_failure);
+            let signals = Signals::new(&[SIGUSR1]).unwrap();
+            assert_eq!(open_descriptors(), before, "a second mailbox was made");
+            send(SIGUSR1);
+            assert_eq!(timeout(PROMPT, || signals.wait()).unwrap().unwrap(), SIGUSR1);
+        })
+        .join()
+        .unwrap();
+    });
+}
+
+#[test]
+fn signals_come_after_a_wish_for_them_that_found_no_descriptor() {
+    /// Takes all descriptors that there are, but so many.
+    fn all_but(left: usize) -> Vec<std::fs::File> {
+        let files = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok());
+        let mut files: Vec<_> = files.collect();
+        files.truncate(files.len() - left);
+        files
+    }
+    in_a_child("signals_come_after_a_wish_for_them_that_found_no_descriptor", "ulimit -n 64", || {
+        yield_now(); // the hub is there
+        let before = open_descriptors();
+        for left in [0, 1, 0] {
+            let taken = all_but(left);
+            let error = Signals::new(&[SIGUSR1]).unwrap_err();
+            assert_eq!(error.raw_os_error(), None);
+            assert!(error.to_string().starts_with("cannot catch SIGUSR1: "), "{error}");
+            drop(taken);
+            assert_eq!((open_descriptors(), action_of(SIGUSR1)), (before, libc::SIG_DFL));
+        }
+        assert!(wait_all_timeout(PROMPT));
+        let signals = Signals::new(&[SIGUSR1]).unwrap();
+        send(SIGUSR1);
+        assert_eq!(timeout(PROMPT, || signals.wait()).unwrap().unwrap(), SIGUSR1);
+        drop(signals);
+        // Its mailbox is there for whoever wants one when no descriptor can be had.
+        let taken = all_but(0);
+        let signals = Signals::new(&[SIGUSR2]).unwrap();
+        send(SIGUSR2);
+        assert_eq!(timeout(PROMPT, || signals.wait()).unwrap().unwrap(), SIGUSR2);
+        drop(taken);
+    });
+}
+
+#[test]
 fn a_thread_that_ends_gives_its_signals_up() {
     in_a_child("a_thread_that_ends_gives_its_signals_up", "", || {
         for alive in [false, true, false, true] {

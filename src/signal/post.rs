@@ -45,16 +45,8 @@ pub(crate) struct Subscription {
 pub(crate) fn subscribe(signal: Signal, herald: bool, call: Rc<dyn Fn()>) -> io::Result<Subscription> {
     let attempt = || {
         let post = post()?;
-        let number = post.next.get();
-        post.next.set(number + 1);
-        let watched = post.watched.borrow();
-        let Some(watched) = watched.as_ref() else { return Err(io::Error::other("the thread has ended")) };
-        watched.get().want(signal.as_raw(), true);
-        let catch = Catch::new(signal.as_raw()).inspect_err(|_| post.want_no_longer(watched, signal))?;
-        let herald = herald.then(|| watched.herald());
-        let subscriber = Subscriber { signal, call, _catch: catch, _herald: herald };
-        post.subscribers.borrow_mut().insert(number, subscriber);
-        Ok(Subscription { post: post.clone(), number })
+        // It may have been made for this one alone.
+        post.add(signal, herald, call).inspect_err(|_| post.close_if_unused())
     };
     refuse_synchronous(signal)
         .and_then(|()| attempt())
@@ -91,6 +83,19 @@ fn post() -> io::Result<Rc<Post>> {
 }
 
 impl Post {
+    fn add(self: &Rc<Self>, signal: Signal, herald: bool, call: Rc<dyn Fn()>) -> io::Result<Subscription> {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        let watched = self.watched.borrow();
+        let Some(watched) = watched.as_ref() else { return Err(io::Error::other("the thread has ended")) };
+        watched.get().want(signal.as_raw(), true);
+        let catch = Catch::new(signal.as_raw()).inspect_err(|_| self.want_no_longer(watched, signal))?;
+        let herald = herald.then(|| watched.herald());
+        let subscriber = Subscriber { signal, call, _catch: catch, _herald: herald };
+        self.subscribers.borrow_mut().insert(number, subscriber);
+        Ok(Subscription { post: self.clone(), number })
+    }
+
     fn want_no_longer(&self, watched: &Watched<Mailbox>, signal: Signal) {
         if self.subscribers.borrow().values().all(|subscriber| subscriber.signal != signal) {
             watched.get().want(signal.as_raw(), false);
@@ -104,6 +109,10 @@ impl Post {
             self.want_no_longer(watched, removed.signal);
         }
         drop(removed);
+        self.close_if_unused();
+    }
+
+    fn close_if_unused(&self) {
         if self.subscribers.borrow().is_empty() {
             self.close();
         }
