@@ -20,11 +20,13 @@
 //! follows goes to the next in line: its waiter was killed, or its thread has ended, or it had found something just before. In the last
 //! case it may have been for what was found, so that somebody looks for nothing; it may as well have been for what came behind that.
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::fifo::{Arrival, Fifo, Ticket};
 use crate::sys::shared::{Mutex, MutexGuard};
+use crate::unwind::{self, Payload};
 
 /// See the module's head.
 pub(crate) struct Line {
@@ -42,24 +44,44 @@ impl Line {
     }
 
     /// Wakes the one that has waited longest. After the change that it waits for.
+    ///
+    /// A waker that panics has woken nobody: then the next is woken, and the panic goes on afterwards.
     pub(crate) fn wake_one(&self) {
-        let waker = self.lock().pop_front();
-        if let Some(waker) = waker {
-            waker.wake();
+        let mut outcome = Ok(());
+        while let Some(waker) = self.pop() {
+            match unwind::catch(|| waker.wake()) {
+                Ok(()) => break,
+                panicked => outcome = outcome.and(panicked),
+            }
         }
+        pass_on(outcome);
     }
 
-    /// Wakes all that wait now, in their order. After the change that they wait for.
+    /// Wakes all that wait now, in their order. After the change that they wait for. If wakers panic, so does this, afterwards.
     pub(crate) fn wake_all(&self) {
         let mut waiters = self.lock();
         let wakers: Vec<_> = std::iter::from_fn(|| waiters.pop_front()).collect();
         drop(waiters);
-        wakers.into_iter().for_each(Waker::wake);
+        let outcomes = wakers.into_iter().map(|waker| unwind::catch(|| waker.wake()));
+        pass_on(outcomes.fold(Ok(()), Result::and));
+    }
+
+    fn pop(&self) -> Option<Waker> {
+        self.lock().pop_front()
     }
 
     /// No foreign code runs under the lock: wakers are used and dropped outside.
     fn lock(&self) -> MutexGuard<'_, Fifo<Waker>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Goes on with a panic of foreign code, if there was one; but not in a destructor run by another, as that would end the process.
+fn pass_on(outcome: Result<(), Payload>) {
+    if let Err(payload) = outcome
+        && !std::thread::panicking()
+    {
+        resume_unwind(payload);
     }
 }
 
@@ -198,6 +220,67 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    /// A waker of a foreign executor that is broken.
+    struct Broken;
+
+    impl Wake for Broken {
+        fn wake(self: Arc<Self>) {
+            resume_unwind(Box::new("a panic without a message"));
+        }
+    }
+
+    /// Three that wait in a line, the second by a waker that panics, and what has become of the first and the third.
+    fn beside_a_broken_one(act: impl FnOnce(&Line)) -> [usize; 2] {
+        let line = Line::new();
+        let calls = [(); 2].map(|()| Arc::new(Calls::default()));
+        let [first, third] = calls.clone().map(Waker::from);
+        let wakers = [first, Waker::from(Arc::new(Broken)), third];
+        let mut waits = wakers.each_ref().map(|_| Wait::new(&line));
+        for (wait, waker) in waits.iter_mut().zip(&wakers) {
+            assert!(wait.poll(waker, || None::<()>).is_pending());
+        }
+        act(&line);
+        waits.into_iter().for_each(std::mem::forget);
+        calls.map(|calls| calls.0.load(Ordering::Acquire))
+    }
+
+    fn panics(act: impl FnOnce()) {
+        let payload = unwind::catch(act).unwrap_err();
+        assert_eq!(unwind::panic_text(&payload), "a panic without a message");
+    }
+
+    #[test]
+    fn a_waker_that_panics_keeps_no_other_from_being_woken() {
+        let woken = beside_a_broken_one(|line| panics(|| line.wake_all()));
+        assert_eq!(woken, [1, 1]);
+    }
+
+    #[test]
+    fn a_wake_up_for_one_whose_waker_panics_goes_to_the_next() {
+        let woken = beside_a_broken_one(|line| {
+            line.wake_one();
+            panics(|| line.wake_one());
+        });
+        assert_eq!(woken, [1, 1]);
+    }
+
+    #[test]
+    fn a_waker_that_panics_in_a_destructor_run_by_a_panic_does_not_end_the_process() {
+        struct WakesAll<'a>(&'a Line);
+        impl Drop for WakesAll<'_> {
+            fn drop(&mut self) {
+                self.0.wake_all();
+            }
+        }
+        let woken = beside_a_broken_one(|line| {
+            panics(|| {
+                let _wakes_all = WakesAll(line);
+                resume_unwind(Box::new("a panic without a message"));
+            });
+        });
+        assert_eq!(woken, [1, 1]);
     }
 
     // What other threads do stands where they would do it: inside of the looks.
