@@ -11,7 +11,7 @@ use greenloop::testing::{
     with_seed,
 };
 use greenloop::{
-    Elapsed, idle, join_all, select, shield, sleep, spawn, spawn_later, threadpool, timeout, wait_all,
+    Builder, Elapsed, idle, join_all, select, shield, sleep, spawn, spawn_later, threadpool, timeout, wait_all,
     yield_now,
 };
 use std::cell::{Cell, RefCell};
@@ -21,6 +21,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+fn panic_of(f: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("a panic");
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).expect("a text")
+}
 
 #[test]
 fn days_pass_in_no_time_and_to_the_nanosecond() {
@@ -282,6 +288,76 @@ fn a_left_over_that_cannot_be_killed_does_not_hang() {
         spawn(|| shield(|| Event::new().wait()));
         yield_now();
     });
+}
+
+#[test]
+fn a_left_over_that_swallows_its_kill_over_and_over_is_told_and_does_not_hang() {
+    /// What the failure says, and how many runs there were.
+    fn fail(f: impl Fn()) -> (String, u32) {
+        let (stop, runs) = (Rc::new(Cell::new(false)), Cell::new(0));
+        let text = panic_of(|| {
+            for_each_seed(3, |_| {
+                runs.set(runs.get() + 1);
+                let stop = stop.clone();
+                let stubborn = move || {
+                    while !stop.get() {
+                        drop(catch_unwind(|| Event::new().wait()));
+                    }
+                };
+                drop(Builder::new().name("stubborn").spawn(stubborn).unwrap());
+                wait_all_parked();
+                f();
+            })
+        });
+        stop.set(true);
+        wait_all();
+        (text, runs.get())
+    }
+    let (text, runs) = fail(|| ());
+    assert!(text.contains("`stubborn`, spawned at tests/testing.rs:"), "{text}");
+    assert!(text.contains("goes on and on though it was killed"), "{text}");
+    assert_eq!(runs, 1);
+    // A failure of the run itself is what is thrown.
+    assert_eq!(fail(|| panic!("expected: the failure")).0, "expected: the failure");
+}
+
+#[test]
+fn a_left_over_that_ends_what_it_shields_after_many_turns_is_waited_for() {
+    let ended = Rc::new(Cell::new(0));
+    for_each_seed(3, |_| {
+        let (begun, ended) = (Event::new(), ended.clone());
+        let begins = begun.clone();
+        spawn(move || {
+            shield(|| {
+                begins.set();
+                (0..1_000).for_each(|_| yield_now());
+                ended.set(ended.get() + 1);
+            });
+        });
+        begun.wait();
+    });
+    assert_eq!(ended.get(), 3);
+}
+
+#[test]
+fn what_a_left_over_spawns_as_it_dies_is_killed_before_the_next_run() {
+    let ran = Rc::new(Cell::new(0));
+    for_each_seed(3, |_| {
+        assert_eq!(ran.get(), 0, "it runs among those of the next");
+        let ran = ran.clone();
+        spawn(move || {
+            let _heir = OnDrop(|| {
+                let ran = ran.clone();
+                drop(spawn(move || {
+                    yield_now();
+                    ran.set(ran.get() + 1)
+                }));
+            });
+            Event::new().wait();
+        });
+        wait_all_parked();
+    });
+    assert_eq!(ran.get(), 0);
 }
 
 // In a process of its own, whose output is read.

@@ -361,17 +361,25 @@ impl Hub {
         self.clock.count_anew();
     }
 
-    /// Kills every greenlet whose number is higher, and runs until they are dead, unless the thread is panicking; those that
-    /// cannot end are left.
-    pub(crate) fn kill_younger_than(&self, id: u64) {
-        let younger: Vec<_> =
-            self.live.borrow().iter().map(|(_, task)| task.clone()).filter(|task| task.id > id).collect();
-        for task in &younger {
-            self.kill(task);
-        }
-        while !std::thread::panicking() && younger.iter().any(|task| task.state.get() == State::Ready) {
+    /// Kills every greenlet whose number is higher, also those that others spawn as they die, and runs until they are dead, unless the
+    /// thread is panicking. Those that are parked and cannot end are left. One that goes on and on is the error.
+    pub(crate) fn kill_younger_than(&self, id: u64) -> Result<(), Rc<Task>> {
+        /// So often a greenlet may come round again after its kill. One that does what is left to do within a `shield` is done before.
+        const PATIENCE: u32 = 10_000;
+        for left in (0..=PATIENCE).rev() {
+            let younger: Vec<_> =
+                self.live.borrow().iter().map(|(_, task)| task.clone()).filter(|task| task.id > id).collect();
+            for task in &younger {
+                self.kill(task);
+            }
+            match younger.into_iter().find(|task| task.state.get() == State::Ready) {
+                Some(task) if left == 0 => return Err(task),
+                Some(_) if !std::thread::panicking() => {}
+                _ => break,
+            }
             self.requeue(self.running());
             let _ = self.run_until_root();
         }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::rc::Rc;
 
 use super::virtual_time;
-use crate::hub::Hub;
+use crate::hub::{Hub, Task};
 use crate::report;
 use crate::unwind;
 
@@ -73,7 +73,7 @@ fn from_environment(name: &str) -> Option<u64> {
 
 /// Runs `f` once for each seed from 0 to `count`, each time [`with_seed`] and in [`virtual_time`], from the root of the
 /// thread. It is given the seed, from which it may draw what else is to differ. Greenlets that a run leaves behind are killed
-/// before the next.
+/// before the next, as are those that they spawn as they die. One that is parked in a [`shield`](crate::shield()) stays.
 ///
 /// If the environment variable `GREENLOOP_SEED` is set, only that seed is run. With `GREENLOOP_SEEDS` it is so many, whatever `count` says:
 /// more of them over night, or fewer where each takes long.
@@ -83,7 +83,8 @@ fn from_environment(name: &str) -> Option<u64> {
 /// **While unwinding** nothing waits in `f` either, and greenlets that it leaves behind end later.
 ///
 /// # Panics
-/// If `f` does, after printing the seed to standard error.
+/// If `f` does, after printing the seed to standard error. If a greenlet that it leaves behind goes on for thousands of turns after its
+/// kill: with its name and where it was spawned, or, if `f` has panicked, after printing that.
 ///
 /// # Examples
 /// ```
@@ -112,13 +113,35 @@ pub fn for_each_seed(count: u64, mut f: impl FnMut(u64)) {
         let outcome = unwind::catch(|| virtual_time(|| with_seed(seed, || f(seed))));
         if outcome.is_err() {
             // Before the kills, as destructors may hang, or end the process.
-            report::line(format_args!(
-                "greenloop: it failed with seed {seed}; replay it alone with GREENLOOP_SEED={seed}"
-            ));
+            tell(seed);
         }
-        hub.kill_younger_than(before);
-        if let Err(payload) = outcome {
-            resume_unwind(payload);
+        let left_over = hub.kill_younger_than(before).map_err(|task| goes_on(&task));
+        match (outcome, left_over) {
+            (Ok(()), Ok(())) => {}
+            (Ok(()), Err(text)) => {
+                tell(seed);
+                panic!("{text}");
+            }
+            (Err(payload), left_over) => {
+                if let Err(text) = left_over {
+                    report::line(format_args!("greenloop: {text}"));
+                }
+                resume_unwind(payload);
+            }
         }
     }
+}
+
+fn tell(seed: u64) {
+    report::line(format_args!(
+        "greenloop: it failed with seed {seed}; replay it alone with GREENLOOP_SEED={seed}"
+    ));
+}
+
+fn goes_on(task: &Task) -> String {
+    format!(
+        "greenlet {task}, spawned at {}, goes on and on though it was killed after the run: code that catches panics must pass on \
+         what it does not know, with `resume_unwind`, and a `shield` must end",
+        task.spawned_at
+    )
 }
