@@ -134,6 +134,77 @@ fn time_passes_for_a_loop_that_waits_by_idle_moments_while_another_thread_may_ca
 }
 
 #[test]
+fn time_passes_for_a_loop_that_waits_by_yields() {
+    virtual_time(|| {
+        let hour = SECOND * 3600;
+        let sleeper = spawn(move || (0..3).for_each(|_| sleep(hour)));
+        let yielder = spawn({
+            let sleeper = sleeper.handle();
+            move || {
+                while !sleeper.is_finished() {
+                    yield_now()
+                }
+            }
+        });
+        while !yielder.is_finished() {
+            yield_now();
+        }
+        assert_eq!(elapsed(), hour * 3);
+        assert_eq!(timeout(hour, || loop { yield_now() }), Err::<(), _>(Elapsed));
+        assert_eq!(elapsed(), hour * 4);
+    });
+}
+
+#[test]
+fn work_that_is_done_between_yields_takes_no_virtual_time() {
+    virtual_time(|| {
+        for seconds in 0..2 {
+            assert_eq!(timeout(SECOND, || (0..60_000).for_each(|_| yield_now())), Ok(()));
+            assert_eq!(elapsed(), SECOND * seconds);
+            sleep(SECOND);
+        }
+        // However long it takes, if they do more than to yield.
+        let queue = Queue::bounded(1);
+        let sum = spawn({
+            let queue = queue.clone();
+            move || queue.into_iter().sum::<u32>()
+        });
+        let worked = timeout(SECOND, || {
+            for n in 0..3_000 {
+                queue.put(n).unwrap();
+                (0..50).for_each(|_| yield_now());
+            }
+        });
+        assert_eq!((worked, elapsed()), (Ok(()), SECOND * 2));
+        queue.close();
+        assert_eq!(sum.join().unwrap(), (0..3_000).sum());
+    });
+}
+
+#[test]
+fn a_loop_of_yields_waits_in_real_time_for_another_thread() {
+    virtual_time(|| {
+        let sleeper = spawn(|| sleep(SECOND * 3600));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let job = spawn(move || {
+            threadpool().apply(move || {
+                std::thread::sleep(Duration::from_millis(30));
+                sender.send(7).unwrap();
+            })
+        });
+        let got = loop {
+            match receiver.try_recv() {
+                Ok(got) => break got,
+                Err(_) => yield_now(),
+            }
+        };
+        assert_eq!((got, elapsed()), (7, Duration::ZERO));
+        job.join().unwrap();
+        sleeper.kill();
+    });
+}
+
+#[test]
 fn work_that_is_done_in_idle_moments_takes_no_virtual_time() {
     virtual_time(|| {
         for seconds in 0..2 {

@@ -26,11 +26,18 @@ pub(crate) struct Clock {
     /// How often those that wait for an idle moment have had one since virtual time moved.
     #[cfg(feature = "testing")]
     idle_moments: Cell<u32>,
+    /// How many looks of the hub one after the other have found that everybody who is ready only yields.
+    #[cfg(feature = "testing")]
+    yielding_looks: Cell<u32>,
 }
 
 /// So many idle moments come one after the other while virtual time stands still. Work that is done in fewer takes none.
 #[cfg(feature = "testing")]
 const IDLE_MOMENTS: u32 = 1000;
+
+/// The same of looks between which everybody has only yielded.
+#[cfg(feature = "testing")]
+const YIELDING_LOOKS: u32 = 1000;
 
 impl Clock {
     pub(crate) fn new() -> Clock {
@@ -43,6 +50,8 @@ impl Clock {
             ahead: Cell::new(0),
             #[cfg(feature = "testing")]
             idle_moments: Cell::new(0),
+            #[cfg(feature = "testing")]
+            yielding_looks: Cell::new(0),
         }
     }
 
@@ -87,6 +96,7 @@ impl Clock {
 
     pub(crate) fn count_anew(&self) {
         self.idle_moments.set(0);
+        self.yielding_looks.set(0);
     }
 
     /// There is one more idle moment. Is time virtual, and has it stood still for as many as it may?
@@ -94,6 +104,14 @@ impl Clock {
         let moments = self.idle_moments.get() + 1;
         self.idle_moments.set(moments % IDLE_MOMENTS);
         self.is_virtual() && moments == IDLE_MOMENTS
+    }
+
+    /// There is one more look, and since the one before somebody has done something, or all have only yielded. Is time virtual, and have
+    /// they done so for as many looks as they may?
+    pub(crate) fn is_waited_for_by_yields(&self, only_yields: bool) -> bool {
+        let looks = if only_yields { self.yielding_looks.get() + 1 } else { 0 };
+        self.yielding_looks.set(looks % YIELDING_LOOKS);
+        self.is_virtual() && looks == YIELDING_LOOKS
     }
 
     /// Moves virtual time.

@@ -245,6 +245,8 @@ impl Hub {
     /// Puts the running task at the end of the run queue; it must park at once.
     #[inline]
     pub(crate) fn requeue(&self, task: Rc<Task>) {
+        #[cfg(feature = "testing")]
+        self.schedule.yields.update(|yields| yields.wrapping_add(1));
         task.state.set(State::Ready);
         task.wake.set(Wake::Notified);
         self.schedule.push(task);
@@ -359,6 +361,7 @@ impl Hub {
         self.io_budget.set(IO_BUDGET);
         self.batch_start.set(self.now());
         self.clock.count_anew();
+        self.schedule.yields.set(0);
     }
 
     /// Kills every greenlet whose number is higher, also those that others spawn as they die, and runs until they are dead, unless the

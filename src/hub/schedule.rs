@@ -17,6 +17,9 @@ pub(crate) struct Schedule {
     /// How often a greenlet of this thread, or its root, has left its stack for the hub.
     #[cfg(feature = "testing")]
     pub(crate) switches: Cell<u64>,
+    /// How many of these were yields, since the hub's last look.
+    #[cfg(feature = "testing")]
+    pub(super) yields: Cell<u32>,
     /// How many tasks let the others run until all of those are parked: the one that runs, or ready.
     #[cfg(feature = "testing")]
     pub(crate) standing_back: Cell<usize>,
@@ -31,6 +34,8 @@ impl Schedule {
             seed: Cell::new(None),
             #[cfg(feature = "testing")]
             switches: Cell::new(0),
+            #[cfg(feature = "testing")]
+            yields: Cell::new(0),
             #[cfg(feature = "testing")]
             standing_back: Cell::new(0),
         }
