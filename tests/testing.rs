@@ -11,8 +11,8 @@ use greenloop::testing::{
     with_seed,
 };
 use greenloop::{
-    Builder, Elapsed, idle, join_all, select, shield, sleep, spawn, spawn_later, threadpool, timeout, wait_all,
-    yield_now,
+    Builder, Elapsed, idle, join_all, select, shield, sleep, spawn, spawn_later, threadpool, timeout,
+    wait_all, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -150,7 +150,12 @@ fn time_passes_for_a_loop_that_waits_by_yields() {
             yield_now();
         }
         assert_eq!(elapsed(), hour * 3);
-        assert_eq!(timeout(hour, || loop { yield_now() }), Err::<(), _>(Elapsed));
+        assert_eq!(
+            timeout(hour, || loop {
+                yield_now()
+            }),
+            Err::<(), _>(Elapsed)
+        );
         assert_eq!(elapsed(), hour * 4);
     });
 }
