@@ -10,7 +10,9 @@
     reason = "nobody outside can name the lists and deadlines, nor implement the sealed traits"
 )]
 
+use std::array::from_fn;
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Waitable;
@@ -70,11 +72,22 @@ use sealed::Attempt;
 /// If it would have to wait in a destructor run by a panic or a kill, and none of the arms is an `after`.
 #[doc(hidden)]
 #[track_caller]
-pub fn choose(arms: &mut [&mut dyn Attempt], wait: bool) -> bool {
-    let mut order: Vec<_> = (0..arms.len()).collect();
-    let mut places: Vec<_> = arms.iter().map(|_| Place::default()).collect();
+pub fn choose<const N: usize>(arms: &mut [&mut dyn Attempt; N], wait: bool) -> bool {
+    // The macro knows how many there are: one that is ready is taken without an allocation.
+    let (mut order, mut places): ([usize; N], [Place; N]) =
+        (from_fn(|number| number), from_fn(|_| Place::default()));
+    choose_among(arms, &mut order, &mut places, wait)
+}
+
+#[track_caller]
+fn choose_among(
+    arms: &mut [&mut dyn Attempt],
+    order: &mut [usize],
+    places: &mut [Place],
+    wait: bool,
+) -> bool {
     loop {
-        if ask_in_turn(arms, &mut order) {
+        if ask_in_turn(arms, order) {
             return true;
         }
         if !wait {
@@ -88,10 +101,10 @@ pub fn choose(arms: &mut [&mut dyn Attempt], wait: bool) -> bool {
             );
             return true;
         }
-        let called = stand_in_all(arms, &mut places);
-        let Some((&first_called, others)) = called.split_first() else { continue };
+        let watch = stand_in_all(arms, places);
+        let Some(first_called) = watch.next_call() else { continue };
         // Before the attempt, so that no call is held back while code of the user runs.
-        for &other in others {
+        while let Some(other) = watch.next_call() {
             arms[other].pass_on();
         }
         if arms[first_called].attempt() {
@@ -110,9 +123,9 @@ fn ask_in_turn(arms: &mut [&mut dyn Attempt], order: &mut [usize]) -> bool {
     })
 }
 
-/// Parks in the lists of all arms and gives the numbers of those that have called, in their order.
+/// Parks in the lists of all arms. The watch then knows the numbers of those that have called, in their order.
 #[track_caller]
-fn stand_in_all(arms: &[&mut dyn Attempt], places: &mut [Place]) -> Vec<usize> {
+fn stand_in_all(arms: &[&mut dyn Attempt], places: &mut [Place]) -> Rc<Watch> {
     let watch = Watch::new(true);
     let mut deadline = Deadline::NEVER;
     let mut enrolled = Vec::with_capacity(arms.len());
@@ -122,7 +135,7 @@ fn stand_in_all(arms: &[&mut dyn Attempt], places: &mut [Place]) -> Vec<usize> {
     }
     park::wait_for_call(&watch, Reason::plain("one of several things (select)"), deadline);
     drop(enrolled);
-    std::iter::from_fn(|| watch.next_call()).collect()
+    watch
 }
 
 /// What has a `get` to select on.
