@@ -3,6 +3,8 @@
 use flate2::{Compress, Compression, FlushCompress};
 use std::cell::Cell;
 
+use crate::unwind;
+
 thread_local! {
     /// What the last message has used.
     static SPARE: Cell<Option<Deflate>> = const { Cell::new(None) };
@@ -44,8 +46,20 @@ impl Deflating {
     /// The payload of the next frame. It can be inflated without what follows, so that pieces of one size make frames that leave
     /// one after the other, however well they can be compressed.
     pub(crate) fn piece(&mut self, plain: &[u8], is_last: bool) -> Vec<u8> {
-        let deflated = self.deflate.as_mut().and_then(|deflate| deflated(&mut deflate.state, plain));
-        match deflated {
+        self.piece_by(deflated, plain, is_last)
+    }
+
+    /// A compressor that panics has failed as well. If that went on, the peer would get a message without this piece.
+    fn piece_by(
+        &mut self,
+        deflated: impl FnOnce(&mut Compress, &[u8]) -> Option<Vec<u8>>,
+        plain: &[u8],
+        is_last: bool,
+    ) -> Vec<u8> {
+        let deflate = self.deflate.as_mut();
+        let attempt =
+            |deflate: &mut Deflate| unwind::catch(|| deflated(&mut deflate.state, plain)).ok().flatten();
+        match deflate.and_then(attempt) {
             Some(mut bytes) => {
                 if is_last {
                     bytes.truncate(bytes.len() - TAIL.len());
@@ -103,4 +117,44 @@ fn stored(plain: &[u8], is_last: bool) -> Vec<u8> {
         bytes.push(0);
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Decompress, FlushDecompress};
+    use std::panic::resume_unwind;
+
+    fn inflated(pieces: &[Vec<u8>]) -> Vec<u8> {
+        let whole = [pieces.concat(), TAIL.to_vec()].concat();
+        let mut plain = Vec::with_capacity(1 << 16);
+        Decompress::new(false).decompress_vec(&whole, &mut plain, FlushDecompress::None).unwrap();
+        plain
+    }
+
+    #[test]
+    fn a_message_is_whole_although_the_compressor_panics_and_its_memory_is_kept_for_nobody() {
+        let text = "again and again ".repeat(100);
+        for panics_at in 0..3 {
+            let mut deflating = Deflating::begin(15);
+            let pieces: Vec<_> = (0..3)
+                .map(|number| {
+                    let compress = |state: &mut Compress, plain: &[u8]| match number == panics_at {
+                        true => resume_unwind(Box::new("a panic without a message")),
+                        false => deflated(state, plain),
+                    };
+                    deflating.piece_by(compress, text.as_bytes(), number == 2)
+                })
+                .collect();
+            drop(deflating);
+            assert_eq!(inflated(&pieces), text.repeat(3).as_bytes());
+            assert!(SPARE.take().is_none());
+        }
+        let mut deflating = Deflating::begin(15);
+        let piece = deflating.piece(text.as_bytes(), true);
+        assert!(piece.len() < text.len() / 10);
+        assert_eq!(inflated(&[piece]), text.as_bytes());
+        drop(deflating);
+        assert!(SPARE.take().is_some());
+    }
 }
