@@ -16,9 +16,9 @@ use greenloop::server::{Listener, StreamServer};
 use greenloop::testing::{Duplex, duplex, virtual_time};
 use greenloop::tls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use greenloop::tls::{ClientConfig, ServerConfig, TlsStream};
-use greenloop::{Greenlet, join_all, sleep, spawn, timeout};
+use greenloop::{Elapsed, Greenlet, join_all, scope, sleep, spawn, timeout};
 use net_support::{Flag, LONG, PROMPT, in_a_child, ms};
-use tls_support::{authority, client, localhost, server};
+use tls_support::{authority, client, localhost, server, tcp_pair};
 
 fn connect(address: SocketAddr) -> TlsStream<TcpStream> {
     let socket = TcpStream::connect(address).unwrap();
@@ -370,6 +370,40 @@ fn drip(stream: &TlsStream<TcpStream>) -> Greenlet<()> {
             sleep(ms(5));
         }
     })
+}
+
+#[test]
+fn a_read_of_a_shared_stream_has_one_limit_whoever_has_set_it_and_however_a_record_comes() {
+    let (near, far) = tcp_pair();
+    let (shared, socket): (&dyn http::DuplexStream, _) = (&near, near.get_ref());
+    let dripping = drip(&far);
+    let read = || timeout(PROMPT, || shared.read(&mut [0; 8])).expect("an end").unwrap_err().kind();
+    let limit = Some(ms(100));
+    for set in [&|| shared.set_read_timeout(limit), &|| socket.set_read_timeout(limit)] as [&dyn Fn() -> _; 2]
+    {
+        set().unwrap();
+        assert_eq!(read(), ErrorKind::TimedOut);
+        assert_eq!((shared.read_timeout(), socket.read_timeout().unwrap()), (limit, limit));
+        assert_eq!(timeout(ms(20), || shared.read(&mut [0; 8]).map(drop)).unwrap_err(), Elapsed);
+        assert_eq!(socket.read_timeout().unwrap(), limit, "a read that was interrupted has changed it");
+        for refused in [shared.set_read_timeout(Some(ms(0))), socket.set_read_timeout(Some(ms(0)))] {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+        shared.set_read_timeout(None).unwrap();
+        assert_eq!(socket.read_timeout().unwrap(), None);
+    }
+    // One that is set meanwhile is for the reads that follow.
+    shared.set_read_timeout(limit).unwrap();
+    scope(|s| {
+        s.spawn(|| {
+            sleep(ms(20));
+            socket.set_read_timeout(Some(LONG)).unwrap();
+        });
+        assert_eq!(timeout(ms(50), || shared.read(&mut [0; 8]).map(drop)).unwrap_err(), Elapsed);
+    });
+    assert_eq!(shared.read_timeout(), Some(LONG));
+    shared.shutdown().unwrap();
+    timeout(PROMPT, || dripping.join()).expect("an end").unwrap();
 }
 
 /// The status of the answer to a client that drips behind `request`, if then its connection ends.

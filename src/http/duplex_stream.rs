@@ -57,6 +57,12 @@ pub trait DuplexStream {
     /// Whatever the stream reports.
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
+    /// The limit that [`set_read_timeout`](Self::set_read_timeout) has set, if the stream can tell. Over one that cannot, TLS bounds each of
+    /// the pieces in which a record comes, instead of the whole `read`.
+    fn read_timeout(&self) -> Option<Duration> {
+        None
+    }
+
     /// Bounds each following `write`; `None` waits for ever.
     ///
     /// # Errors
@@ -112,6 +118,10 @@ macro_rules! shared_sockets {
                 <$Stream>::set_read_timeout(self, timeout)
             }
 
+            fn read_timeout(&self) -> Option<Duration> {
+                <$Stream>::read_timeout(self).ok().flatten()
+            }
+
             fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
                 <$Stream>::set_write_timeout(self, timeout)
             }
@@ -136,12 +146,13 @@ shared_sockets! {
     UnixStream, |_| None;
 }
 
-/// The time limits are those of the stream below. Ending both directions says no `close_notify`, as that may wait.
+/// The time limits are those of the stream below, but that of a read is one for the whole of it, however many pieces its record comes in.
+/// Ending both directions says no `close_notify`, as that may wait.
 #[cfg(feature = "tls")]
 impl<S: DuplexStream + crate::tls::SharedStream> DuplexStream for crate::tls::TlsStream<S> {
     #[track_caller]
     fn read(&self, place: &mut [u8]) -> io::Result<usize> {
-        Read::read(&mut &*self, place)
+        super::whole_read::read(self, place)
     }
 
     #[track_caller]
@@ -156,6 +167,10 @@ impl<S: DuplexStream + crate::tls::SharedStream> DuplexStream for crate::tls::Tl
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.get_ref().set_read_timeout(timeout)
+    }
+
+    fn read_timeout(&self) -> Option<Duration> {
+        self.get_ref().read_timeout()
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

@@ -83,6 +83,8 @@ mod transport;
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod websocket;
+#[cfg(feature = "tls")]
+mod whole_read;
 mod workers;
 
 pub use self::access::Access;

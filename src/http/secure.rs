@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::deadline::Deadline;
 use super::duplex_stream::DuplexStream;
 use super::io::quiet;
 use super::keeper::{Client, Service, keep};
 use super::socket::Socket;
 use super::stream::Stream;
 use super::transport::{TlsInfo, Transport};
+use super::whole_read::Within;
 use crate::hub::Reason;
 use crate::io::Resting;
 use crate::tls::{ServerConfig, TlsStream};
@@ -79,6 +79,7 @@ impl<S: Stream> Transport for Secure<S> {
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.stream.set_read_timeout(timeout)?;
         self.read_limit.set(timeout);
         Ok(())
     }
@@ -157,41 +158,6 @@ impl<S: Stream> Write for Now<'_, S> {
     }
 }
 
-/// A socket whose reads have one time limit together: a record, which one read above it waits for, may come byte by byte.
-struct Within<'a, S: ?Sized> {
-    socket: &'a S,
-    limit: Option<Duration>,
-    /// From the first read on.
-    deadline: Option<Deadline>,
-}
-
-impl<'a, S: DuplexStream + ?Sized> Within<'a, S> {
-    fn new(socket: &'a S, limit: Option<Duration>) -> Within<'a, S> {
-        Within { socket, limit, deadline: None }
-    }
-}
-
-impl<S: DuplexStream + ?Sized> Read for Within<'_, S> {
-    #[track_caller]
-    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        let deadline = self.deadline.get_or_insert_with(|| Deadline::after(self.limit));
-        let left = deadline.left().map_err(|_| io::ErrorKind::TimedOut)?;
-        self.socket.set_read_timeout(left)?;
-        self.socket.read(place)
-    }
-}
-
-impl<S: DuplexStream + ?Sized> Write for Within<'_, S> {
-    #[track_caller]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The same for greenlets that share it.
 struct SecureShared<S> {
     stream: Rc<TlsStream<S>>,
@@ -216,8 +182,13 @@ impl<S: Stream> DuplexStream for SecureShared<S> {
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.set_read_timeout(timeout)?;
         self.read_limit.set(timeout);
         Ok(())
+    }
+
+    fn read_timeout(&self) -> Option<Duration> {
+        self.read_limit.get()
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

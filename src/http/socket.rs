@@ -136,6 +136,10 @@ impl<S: Stream> DuplexStream for Socket<S> {
         self.stream.set_read_timeout(timeout)
     }
 
+    fn read_timeout(&self) -> Option<Duration> {
+        self.stream.read_timeout()
+    }
+
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_write_timeout(timeout)
     }

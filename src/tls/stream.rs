@@ -14,7 +14,8 @@ use super::session::Session;
 ///
 /// It implements `Read` and `Write` as `S` does: for itself; and for `&TlsStream`, if `S` is a [`SharedStream`], so that one greenlet can read while
 /// another writes. Two that read, or two that write at the same time, are an error for the second. Time limits are those
-/// of the stream below: `stream.get_ref().set_read_timeout(..)`.
+/// of the stream below: `stream.get_ref().set_read_timeout(..)`. Each bounds one read or write there, of which one here may need several: as
+/// many as the pieces in which a record comes. To bound a call as a whole, put a [`timeout`](crate::timeout()) around it.
 ///
 /// A write returns when the data is encrypted and the stream below has taken it. An error means that nothing of *this* write was taken;
 /// one that comes after the data was encrypted is told by the next `write` or `flush`. A greenlet that is killed, or out of time,
