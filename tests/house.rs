@@ -32,11 +32,18 @@ const FACES: [&str; 1] = ["hub/public.rs"];
 
 /// What Miri can run, which knows neither coroutines nor our system calls: the order of the wait lists, the timers, the order of
 /// the queues, the inbox and the line between threads.
-const PURE: [&str; 6] =
-    ["fifo.rs", "hub/timers.rs", "hub/inbox.rs", "queue/heap.rs", "queue/storage.rs", "sync/line.rs"];
+const PURE: [&str; 7] = [
+    "fifo.rs",
+    "hub/timers.rs",
+    "hub/inbox.rs",
+    "queue/heap.rs",
+    "queue/storage.rs",
+    "sync/line.rs",
+    "unwind.rs",
+];
 
 /// What those may name beside each other. The waker is the default of a parameter, which tests choose otherwise.
-const PURE_USES: [&str; 4] = ["fifo::", "sys::shared::", "sys::driver::Waker", "storage::"];
+const PURE_USES: [&str; 5] = ["fifo::", "sys::shared::", "sys::driver::Waker", "storage::", "unwind::"];
 
 const MOST_CODE_LINES: usize = 400;
 

@@ -18,7 +18,7 @@ thread_local! {
 ///
 /// Whoever yields is not parked either. The clock jumps for a loop that waits by [`yield_now`](crate::yield_now()) when for 64,000 turns
 /// everybody who was ready has done no more than to yield, and nothing is expected of another thread. It takes milliseconds of real
-/// time for each jump: better let it wait for an [`Event`](crate::event::Event), or [`wait`](crate::Greenlet::wait) for the sleeper.
+/// time for each jump: better let it wait for an [`Event`](crate::event::Event), or [`wait`](crate::Handle::wait) for the sleeper.
 ///
 /// Real things still take real time: while a thread-pool job runs the clock waits for it; while a
 /// [`Remote`](crate::sync::Remote) lives, or somebody waits for something of [`sync`](crate::sync) or for a waker, the time until
