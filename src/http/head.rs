@@ -132,6 +132,7 @@ impl Head {
     }
 
     /// What the head means for the bytes behind it.
+    #[inline]
     pub(crate) fn framing(&mut self) -> Result<Framing, HttpError> {
         match self.framing {
             Some(framing) => Ok(framing),
@@ -141,6 +142,7 @@ impl Head {
 
     /// Looks for a head at the start of `input`. Gives its length, or `None` if it is well-formed so far:
     /// then the next call must bring the same bytes with more behind them, and the same limits.
+    #[inline]
     pub(crate) fn parse(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, HttpError> {
         // One empty line before a request is ignored (RFC 9112, 2.2).
         let skipped = if input.starts_with(b"\r\n") { 2 } else { 0 };

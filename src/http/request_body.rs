@@ -83,6 +83,7 @@ enum Left {
 }
 
 impl<'a> RequestBody<'a> {
+    #[inline]
     pub(crate) fn new(io: &'a mut Io<dyn Transport>, framing: Framing, limits: &Limits) -> RequestBody<'a> {
         let left = match framing.body {
             BodyLength::Known(length) => Left::Known(length),
