@@ -23,6 +23,7 @@ use super::deliver::{Delivering, Sent, what_panicked};
 use super::desk::Desk;
 use super::encode::{self, Reply};
 use super::error::{HttpError, is_timeout};
+use super::failure::{set_right, unreported_failure};
 use super::framing::{BodyLength, Framing};
 use super::head::Head;
 use super::io::{Io, quiet};
@@ -31,7 +32,7 @@ use super::request_body::RequestBody;
 use super::response::{Handler, Response};
 use super::transport::Transport;
 use super::upgrade::Taken;
-use crate::unwind::{self, Payload};
+use crate::unwind;
 use ::http::{Method, StatusCode, Version};
 use std::io;
 use std::net::SocketAddr;
@@ -343,34 +344,16 @@ impl Connection<'_> {
         let mut request = Request::new(head, body, self.peer);
         let mut response = None;
         let handled = unwind::catch(|| self.handler.answer(&mut request, &mut response));
-        let mut is_sound = handled.is_ok();
         let is_head = *head.method() == Method::HEAD;
         let is_http_11 = head.version() == Version::HTTP_11;
         let last = Reply { is_head, is_http_11, keep_alive: false };
-        let response = match handled {
-            Ok(()) => response.get_or_insert_with(unreported_failure),
-            Err(payload) => {
-                let io = request.body().io();
-                response.insert(after_panic(payload, Delivering { io, head, config, reply: last }))
-            }
+        let is_sound = match handled {
+            Ok(()) if response.as_ref().is_some_and(Response::is_usual) => true,
+            handled => set_right(handled, &mut response, &mut request, (head, config), last),
         };
-        if response.take_over.is_some()
-            && let Some(other) = response.in_place_of(&request)
-        {
-            let io = request.body().io();
-            Delivering { io, head, config, reply: last }.put_instead(response, other);
-        }
+        let response = response.get_or_insert_with(unreported_failure);
         let body = request.body();
-        if !body.come_back() && response.take_over.is_some() {
-            let text = "a handler that holds the body of the request cannot give the connection away";
-            let io = body.io();
-            Delivering { io, head, config, reply: last }.put_instead(response, Response::failed(text));
-        }
-        if response.failure.is_some() {
-            is_sound = false;
-            let fault = body.failure();
-            answer_failure(response, fault, Delivering { io: body.io(), head, config, reply: last });
-        }
+        body.come_back();
         if body.io().is_broken() {
             return Ok(After::Close);
         }
@@ -428,28 +411,6 @@ pub(super) fn turn_away<T: Transport + 'static>(transport: T, config: &Config) -
     quiet(refused.map(drop))
 }
 
-/// The answer where a handler has panicked.
-#[cold]
-fn after_panic(payload: Payload, mut delivering: Delivering<'_>) -> Response {
-    let text = delivering.or_farewell(|| what_panicked(payload));
-    delivering.report(&text);
-    unreported_failure()
-}
-
-/// The answer where a handler has failed, maybe by a fault of the peer. Reports what is the handler's own, be it behind such a fault.
-#[cold]
-fn answer_failure(response: &mut Response, fault: Option<HttpError>, mut delivering: Delivering<'_>) {
-    let reason = response.failure.take().unwrap_or_default();
-    let other = match fault.filter(|fault| fault.is_told_in(&reason)) {
-        Some(fault) => Response::refusal(fault),
-        None => {
-            delivering.report(&reason);
-            unreported_failure()
-        }
-    };
-    delivering.put_instead(response, other);
-}
-
 /// A success would tell the client that a tunnel begins (RFC 9110, 9.3.6). A handler that answers all methods alike means none.
 #[cold]
 fn refuse_tunnel(response: &mut Response, mut delivering: Delivering<'_>) {
@@ -496,13 +457,6 @@ fn give_away(
     delivering.put_instead(response, refusal);
     delivering.send(response)?;
     Ok(After::Linger)
-}
-
-/// The answer to a failure that has been reported.
-fn unreported_failure() -> Response {
-    let mut response = Response::failed("");
-    response.failure = None;
-    response
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@
 //!   router, test_client, workers             what is made of handlers and servers
 //!   server, running                          listeners, from the start to the stop
 //!   socket, stream, secure, gate, keeper     the library's sockets, TLS, greenlets that rest between requests
-//!   connection, deliver, request_body        the exchange, over any `Transport`
+//!   connection, failure, deliver,            the exchange, over any `Transport`
+//!   request_body
 //!   io, desk                                 buffers: output before input, one read per wake-up
 //!   file, static_files, sse, pairs           responses and requests of certain kinds
 //!   head, framing, chunked, encode, date,    the protocol: bytes in, verdict out; no I/O
@@ -49,6 +50,7 @@ mod desk;
 mod duplex_stream;
 mod encode;
 mod error;
+mod failure;
 mod file;
 mod framing;
 mod gate;

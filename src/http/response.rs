@@ -56,6 +56,12 @@ impl Response {
         Response { failure: Some(report.into()), ..Response::new(status).body("500 Internal Server Error\n") }
     }
 
+    /// Is it no more than an answer?
+    #[inline]
+    pub(crate) fn is_usual(&self) -> bool {
+        self.failure.is_none() && self.take_over.is_none()
+    }
+
     /// The answer to a fault of the peer.
     pub(crate) fn refusal(fault: HttpError) -> Response {
         let response = Response::new(fault.status()).body(format!("{}\n", fault.text()));
