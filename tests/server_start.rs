@@ -145,13 +145,13 @@ fn a_server_that_a_spawn_hook_stops_or_pauses_takes_nobody() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_server_without_a_stack_for_its_acceptor_has_not_started_and_can_be_started_later() {
+fn a_server_without_address_space_for_its_acceptor_has_not_started_and_can_be_started_later() {
     use greenloop::{Builder, event::Event};
     use net_support::{SHORT, in_a_child};
     use rustix::process::{Resource, Rlimit, setrlimit};
 
     in_a_child(
-        "a_server_without_a_stack_for_its_acceptor_has_not_started_and_can_be_started_later",
+        "a_server_without_address_space_for_its_acceptor_has_not_started_and_can_be_started_later",
         "",
         || {
             let bound = StreamServer::bind("127.0.0.1:0").unwrap().handle(next_byte);

@@ -66,9 +66,9 @@ fn a_call_that_gets_no_thread_in_its_address_space_is_an_error_that_says_so() {
 }
 
 #[test]
-fn workers_for_which_there_are_no_threads_are_an_error_that_says_so_and_those_that_ran_are_stopped() {
+fn workers_that_get_no_threads_in_their_address_space_are_an_error_that_says_so_and_the_others_are_stopped() {
     in_a_child(
-        "workers_for_which_there_are_no_threads_are_an_error_that_says_so_and_those_that_ran_are_stopped",
+        "workers_that_get_no_threads_in_their_address_space_are_an_error_that_says_so_and_the_others_are_stopped",
         "",
         || {
             let ended = Arc::new(AtomicUsize::new(0));

@@ -2,6 +2,10 @@
 
 /// What became of a read that may not wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(target_os = "linux", not(greenloop_pooled_reads))),
+    expect(dead_code, reason = "elsewhere there is one answer")
+)]
 pub(crate) enum InMemory {
     /// So many bytes, at least one.
     Read(usize),
