@@ -53,7 +53,7 @@ impl Input {
 
     /// A place for more bytes behind those that are there. The buffer grows up to `limit` bytes.
     fn room(&mut self, limit: usize) -> &mut [u8] {
-        let size = self.data.len();
+        let (size, ample) = (self.data.len(), AMPLE_INPUT.min(limit));
         if self.start > 0 && size - self.end < size / 2 {
             self.data.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -61,8 +61,8 @@ impl Input {
         if self.end == size {
             let larger = (size * 2).clamp(NEW_INPUT, limit.max(NEW_INPUT)).max(size + 1);
             self.data.resize(larger, 0);
-        } else if self.is_short && size < AMPLE_INPUT.min(limit) {
-            self.data.resize((size * 2).min(AMPLE_INPUT.min(limit)), 0);
+        } else if self.is_short && size < ample {
+            self.data.resize((size * 2).min(ample), 0);
         }
         &mut self.data[self.end..]
     }
@@ -165,7 +165,7 @@ impl<T: Transport + ?Sized> Io<T> {
     pub(crate) fn put_back(&mut self, bytes: Vec<u8>) {
         debug_assert!(self.input().is_empty());
         if !bytes.is_empty() {
-            self.buffers.input = Input { start: 0, end: bytes.len(), data: bytes, is_short: false };
+            self.buffers.input = Input { end: bytes.len(), data: bytes, ..Input::default() };
         }
         self.read_timeout = None;
     }
