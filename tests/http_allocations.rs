@@ -1,34 +1,13 @@
 //! In the steady state an exchange allocates nothing.
 #![cfg(feature = "http")]
 
+mod allocations_support;
+
+use allocations_support::count;
 use greenloop::http::{Config, Handler, Request, Router, Transport, serve_connection};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
-
-struct Counting;
-
-thread_local!(static COUNT: Cell<u64> = const { Cell::new(0) });
-
-#[allow(unsafe_code)]
-// SAFETY: every call goes to the system allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A client that makes one request after the other.
 struct Client {
@@ -81,9 +60,9 @@ fn allocations_of(requests: u32) -> u64 {
 }
 
 fn allocations_with(requests: u32, handler: &impl Handler) -> u64 {
-    let before = COUNT.get();
+    let before = count();
     serve_connection(Client { left: requests }, handler, &Config::new()).unwrap();
-    COUNT.get() - before
+    count() - before
 }
 
 #[test]

@@ -873,22 +873,26 @@ mod failures {
         assert_eq!(talk(get("/panic"), &app).reports, [report]);
     }
 
+    /// A body that panics when it is dropped.
+    struct Bad;
+
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("expected by a test");
+            }
+        }
+    }
+
+    impl Iterator for Bad {
+        type Item = &'static str;
+        fn next(&mut self) -> Option<&'static str> {
+            None
+        }
+    }
+
     #[test]
     fn a_body_that_is_not_sent_and_panics_when_it_is_dropped_does_not_cost_the_client_its_answer() {
-        struct Bad;
-        impl Drop for Bad {
-            fn drop(&mut self) {
-                if !std::thread::panicking() {
-                    panic!("expected by a test");
-                }
-            }
-        }
-        impl Iterator for Bad {
-            type Item = &'static str;
-            fn next(&mut self) -> Option<&'static str> {
-                None
-            }
-        }
         let app = |request: &mut Request<'_>| match request.path() {
             "/name" => Response::new(StatusCode::OK).header("no name", "").body(Body::stream(Bad)),
             "/204" => Response::new(StatusCode::NO_CONTENT).body(Body::stream(Bad)),
@@ -922,20 +926,6 @@ mod failures {
     fn a_kill_while_a_report_waits_does_not_cost_the_client_its_500() {
         fn bad_name() -> Response {
             Response::new(StatusCode::OK).header("no name", "")
-        }
-        struct Bad;
-        impl Drop for Bad {
-            fn drop(&mut self) {
-                if !std::thread::panicking() {
-                    panic!("expected by a test");
-                }
-            }
-        }
-        impl Iterator for Bad {
-            type Item = &'static str;
-            fn next(&mut self) -> Option<&'static str> {
-                None
-            }
         }
         // Where each of the reports is made: behind the handler, in place of its answer, and before a stream begins.
         let app = |request: &mut Request<'_>| -> http::Result<Response> {

@@ -13,8 +13,8 @@ use greenloop::http::{self, Request};
 use greenloop::net::TcpStream;
 use greenloop::server::StreamServer;
 use greenloop::signal::{self, SIGUSR1};
-use greenloop::{Builder, sleep, spawn, spawn_later, timeout};
-use net_support::{Log, PROMPT, SHORT, ms};
+use greenloop::{sleep, spawn, spawn_later, timeout};
+use net_support::{Log, PROMPT, SHORT, ms, take_all_stacks};
 
 /// Runs the test `name` of this program again in a process of its own, whose standard error is a pipe: without a reader, or its text is
 /// what this gives.
@@ -185,18 +185,7 @@ fn where_no_address_space_is_left_for_stacks_that_is_reported_and_the_loop_goes_
     });
     opener.link(|_, _| unreachable!("no stack is left for this"));
     sleep(ms(20));
-    const LIMIT: u64 = 1 << 30;
-    let limit = libc::rlimit { rlim_cur: LIMIT, rlim_max: LIMIT };
-    // SAFETY: the structure is valid, and the call only reads it.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
-    let mut greenlets = Vec::new();
-    while let Ok(greenlet) = Builder::new().spawn({
-        let gate = gate.clone();
-        move || gate.wait()
-    }) {
-        greenlets.push(greenlet);
-        assert!(greenlets.len() < 4096, "a GiB holds no 4096 stacks of 256 KiB");
-    }
+    let greenlets = take_all_stacks(&gate);
     raise();
     // The handler of the signal does not run; the connection waits for a stack until the gate is open.
     assert!(ask(&client, "/").ends_with("hello"));

@@ -146,9 +146,8 @@ fn a_server_that_a_spawn_hook_stops_or_pauses_takes_nobody() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_server_without_address_space_for_its_acceptor_has_not_started_and_can_be_started_later() {
-    use greenloop::{Builder, event::Event};
-    use net_support::{SHORT, in_a_child};
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use greenloop::event::Event;
+    use net_support::{SHORT, in_a_child, take_all_stacks};
 
     in_a_child(
         "a_server_without_address_space_for_its_acceptor_has_not_started_and_can_be_started_later",
@@ -157,17 +156,8 @@ fn a_server_without_address_space_for_its_acceptor_has_not_started_and_can_be_st
             let bound = StreamServer::bind("127.0.0.1:0").unwrap().handle(next_byte);
             let given = TcpListener::bind("127.0.0.1:0").unwrap();
             let given = StreamServer::from_listener(given).unwrap().handle(next_byte);
-            let limit = Some(1 << 30);
-            setrlimit(Resource::As, Rlimit { current: limit, maximum: limit }).unwrap();
             let gate = Event::new();
-            let mut greenlets = Vec::new();
-            while let Ok(greenlet) = Builder::new().spawn({
-                let gate = gate.clone();
-                move || gate.wait()
-            }) {
-                greenlets.push(greenlet);
-                assert!(greenlets.len() < 4096, "a GiB holds no 4096 stacks of 256 KiB");
-            }
+            let greenlets = take_all_stacks(&gate);
             for server in [&bound, &given] {
                 for _ in 0..2 {
                     assert_eq!(server.start().unwrap_err().kind(), ErrorKind::OutOfMemory);

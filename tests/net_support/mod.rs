@@ -9,8 +9,10 @@ use std::process::{Command, Output};
 use std::rc::Rc;
 use std::time::Duration;
 
+use greenloop::event::Event;
 use greenloop::net::{TcpListener, TcpStream};
-use greenloop::spawn;
+use greenloop::{Builder, Greenlet, spawn};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Longer than any test takes: whoever waits so long has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -93,7 +95,7 @@ pub(crate) fn reset(stream: TcpStream) {
 }
 
 /// Runs `f` in a greenlet until it parks (or ends).
-pub(crate) fn spawn_parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> greenloop::Greenlet<T> {
+pub(crate) fn spawn_parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
     let greenlet = spawn(f);
     greenloop::yield_now();
     greenlet
@@ -118,6 +120,21 @@ pub(crate) fn in_a_child(name: &str, prelude: &str, body: impl FnOnce()) -> Opti
     let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success() && text.contains("1 passed"), "the child `{name}` failed ({status}):\n{text}");
     Some(text)
+}
+
+/// Limits the address space of this process to a GiB, and spawns until there is no stack left. They wait for the gate.
+pub(crate) fn take_all_stacks(gate: &Event) -> Vec<Greenlet<()>> {
+    let limit = Some(1 << 30);
+    setrlimit(Resource::As, Rlimit { current: limit, maximum: limit }).unwrap();
+    let mut greenlets = Vec::new();
+    while let Ok(greenlet) = Builder::new().spawn({
+        let gate = gate.clone();
+        move || gate.wait()
+    }) {
+        greenlets.push(greenlet);
+        assert!(greenlets.len() < 4096, "a GiB holds no 4096 stacks of 256 KiB");
+    }
+    greenlets
 }
 
 /// How many descriptors this process has open.
