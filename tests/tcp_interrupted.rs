@@ -145,6 +145,10 @@ fn a_reset_is_an_error_of_whoever_reads_or_writes() {
     let (a, mut b) = connection();
     reset(a);
     assert_eq!(b.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    let (a, mut b) = connection();
+    reset(a);
+    let kinds = [(); 2].map(|()| b.write_all(b"x").unwrap_err().kind());
+    assert_eq!(kinds, [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe]); // the system tells it once
     // In both directions at once.
     let (a, b) = connection();
     let both = [

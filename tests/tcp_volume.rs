@@ -24,6 +24,10 @@ fn send(stream: &TcpStream, total: u64, most: usize, seed: u64) -> io::Result<()
                 let (first, second) = piece.split_at(piece.len() / 3);
                 stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])?
             }
+            1 => {
+                stream.write_all(piece)?;
+                piece.len()
+            }
             _ => stream.write(piece)?,
         };
         pattern.advance(count);

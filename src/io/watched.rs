@@ -134,7 +134,7 @@ impl<T: AsFd> Watched<T> {
     }
 
     /// [`with`](Self::with), but where that would park it says that it would block.
-    #[cfg(feature = "http")]
+    #[inline(always)]
     pub(crate) fn try_with<R>(
         &self,
         direction: Direction,

@@ -264,6 +264,12 @@ macro_rules! stream_methods {
             }
 
             #[track_caller]
+            #[inline]
+            fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+                self.inner.write_all(buf)
+            }
+
+            #[track_caller]
             fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 self.inner.write_vectored(bufs)
             }
@@ -291,6 +297,12 @@ macro_rules! stream_methods {
             #[inline]
             fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
                 self.inner.write(buf)
+            }
+
+            #[track_caller]
+            #[inline]
+            fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+                self.inner.write_all(buf)
             }
 
             #[track_caller]

@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::io::Watched;
+use crate::park;
 use crate::reactor::Direction;
+use crate::sys::transfer::{receive, send};
 
 /// `readv` takes no more pieces than this at once.
 const MOST_PIECES: usize = 1024;
@@ -167,7 +169,7 @@ where
         if buf.is_empty() {
             return Ok(0);
         }
-        let count = self.reading(|mut socket| socket.read(buf))?;
+        let count = self.reading(|socket| receive(socket, buf))?;
         self.has_read(count, buf.len());
         Ok(count)
     }
@@ -186,7 +188,7 @@ where
     /// [`read`](Self::read), but where that would park it says that it would block.
     #[cfg(feature = "http")]
     pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.0.watched.try_with(Direction::Read, |mut socket| socket.read(buf))?;
+        let count = self.0.watched.try_with(Direction::Read, |socket| receive(socket, buf))?;
         self.has_read(count, buf.len());
         Ok(count)
     }
@@ -204,7 +206,45 @@ where
         if buf.is_empty() {
             return self.write_nothing();
         }
-        self.writing(|mut socket| socket.write(buf))
+        self.writing(|socket| send(socket, buf))
+    }
+
+    /// The usual case, in which there is room for all, is done in the frame of the caller: behind a system call the processor
+    /// does not foresee a return (see [`park`]).
+    #[track_caller]
+    #[inline(always)]
+    pub(super) fn write_all(&self, buf: &[u8]) -> io::Result<()> {
+        if buf.is_empty() {
+            return Ok(());
+        }
+        park::take_turn();
+        match self.0.watched.try_with(Direction::Write, |socket| send(socket, buf)) {
+            Ok(count) if count == buf.len() => Ok(()),
+            sent => self.write_rest(sent, buf),
+        }
+    }
+
+    /// What is left of `buf` after an attempt.
+    #[cold]
+    #[track_caller]
+    fn write_rest(&self, mut sent: io::Result<usize>, mut buf: &[u8]) -> io::Result<()> {
+        loop {
+            match sent {
+                Ok(0) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::WriteZero,
+                        "the socket took nothing of what was to be written",
+                    ));
+                }
+                Ok(count) => buf = &buf[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            if buf.is_empty() {
+                return Ok(());
+            }
+            sent = self.writing(|socket| send(socket, buf));
+        }
     }
 
     #[track_caller]

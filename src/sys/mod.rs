@@ -16,4 +16,5 @@ pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod thread;
 pub(crate) mod time;
+pub(crate) mod transfer;
 pub(crate) mod unix_socket;
