@@ -9,8 +9,8 @@ use super::response_body::Body;
 use crate::fs::{self, File};
 use ::http::{Method, StatusCode};
 use std::fs::Metadata;
-use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -65,6 +65,20 @@ impl Opened {
     }
 }
 
+/// Reads a file from a place on: to set the position of the file would be another trip to the pool.
+struct Reading {
+    file: File,
+    place: u64,
+}
+
+impl Read for Reading {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buf, self.place)?;
+        self.place += count as u64;
+        Ok(count)
+    }
+}
+
 pub(super) fn respond(request: &Request<'_>, opened: Opened, path: &Path) -> io::Result<Response> {
     let Opened { file, metadata } = opened;
     if !metadata.is_file() {
@@ -102,10 +116,7 @@ pub(super) fn respond(request: &Request<'_>, opened: Opened, path: &Path) -> io:
             return Ok(response.body("the file has no such part\n"));
         }
     };
-    if range.start > 0 {
-        (&file).seek(SeekFrom::Start(range.start))?;
-    }
-    let body = Body::sized_reader(file, range.end - range.start);
+    let body = Body::sized_reader(Reading { file, place: range.start }, range.end - range.start);
     Ok(response.header("Content-Type", media_type::of(path)).body(body))
 }
 
