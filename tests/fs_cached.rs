@@ -4,6 +4,7 @@ mod net_support;
 
 use std::cell::Cell;
 use std::io::{ErrorKind, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -11,9 +12,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 
 use greenloop::fs::File;
+use greenloop::threadpool::Job;
 use greenloop::{spawn, threadpool, yield_now};
-use net_support::{PROMPT, ms};
+use net_support::{PROMPT, ms, spawn_parked};
 use proptest::prelude::*;
+use rustix::fs::{Advice, fadvise};
 use rustix::io::{ReadWriteFlags, preadv2};
 
 /// A file that is removed at the end.
@@ -47,6 +50,26 @@ impl Drop for Place {
     }
 }
 
+/// All threads of the pool, at something that ends when it is told.
+struct Busy(Vec<(Sender<()>, Job<bool>)>);
+
+impl Busy {
+    fn all() -> Busy {
+        let job = |_| {
+            let (sender, receiver) = channel();
+            (sender, threadpool().spawn(move || receiver.recv().is_err()))
+        };
+        Busy((0..threadpool().limit()).map(job).collect())
+    }
+
+    fn end(self) {
+        for (sender, job) in self.0 {
+            drop(sender);
+            assert!(job.join().unwrap());
+        }
+    }
+}
+
 fn pattern(length: usize) -> Vec<u8> {
     // A prime number of them: no usual size of a buffer is a multiple.
     (0..length).map(|place| (place % 251) as u8).collect()
@@ -57,13 +80,7 @@ fn reads_of_what_is_in_memory_need_no_thread_where_the_system_tells() {
     let bytes = pattern(100_000);
     let place = Place::with(&bytes);
     let mut file = place.open();
-    // All threads of the pool are busy until the senders are dropped.
-    let busy: Vec<(Sender<()>, _)> = (0..threadpool().limit())
-        .map(|_| {
-            let (sender, receiver) = channel();
-            (sender, threadpool().spawn(move || receiver.recv().is_err()))
-        })
-        .collect();
+    let busy = Busy::all();
     let reader = spawn(move || {
         let mut parts = vec![vec![0; 1000], vec![0; 60_000], vec![0; 2000]];
         file.read_exact(&mut parts[0]).unwrap();
@@ -74,12 +91,95 @@ fn reads_of_what_is_in_memory_need_no_thread_where_the_system_tells() {
     let can_be_asked = place.can_be_asked();
     let is_read = reader.wait_timeout(if can_be_asked { PROMPT } else { ms(20) });
     assert_eq!(is_read, can_be_asked);
-    for (sender, job) in busy {
-        drop(sender);
-        assert!(job.join().unwrap());
-    }
+    busy.end();
     let parts = reader.join().unwrap();
     assert_eq!(parts, [&bytes[..1000], &bytes[1000..61_000], &bytes[90_000..92_000]]);
+}
+
+// The system keeps a lock around the position as long as a call at it takes: a read there by the hub's thread would wait for that, with
+// all greenlets.
+#[test]
+fn reads_at_a_position_that_somebody_else_may_use_are_left_to_the_pool() {
+    let place = Place::with(&pattern(1000));
+    type Share = fn(&File) -> Option<File>;
+    let ways: [(&str, Share); 4] = [
+        ("a clone of it", |file| Some(file.try_clone().unwrap())),
+        ("a duplicate of its descriptor", |file| Some(file.as_fd().try_clone_to_owned().unwrap().into())),
+        ("its number", |file| {
+            file.as_raw_fd();
+            None
+        }),
+        ("nobody", |_| None),
+    ];
+    for (who, share) in ways {
+        let (file, third) = (place.open(), place.open());
+        let other = share(&file);
+        let busy = Busy::all();
+        let read = |mut file: File| spawn(move || file.read(&mut [0; 10]).map(|count| (count, file)));
+        let at_a_place = spawn_parked(move || third.read_exact_at(&mut [0; 10], 500).unwrap());
+        assert_eq!(at_a_place.is_finished(), place.can_be_asked());
+        let readers: Vec<_> = [Some(file), other].into_iter().flatten().map(read).collect();
+        yield_now();
+        let is_alone = who == "nobody" && place.can_be_asked();
+        assert!(readers.iter().all(|reader| reader.is_finished() == is_alone), "{who}");
+        busy.end();
+        for reader in readers {
+            assert_eq!(reader.join().unwrap().unwrap().0, 10);
+        }
+    }
+}
+
+#[test]
+fn a_read_beside_a_call_that_is_under_way_is_left_to_the_pool() {
+    let place = Place::with(&pattern(1000));
+    let file = Rc::new(place.open());
+    let read = |count: usize| {
+        let file = file.clone();
+        move || (&*file).read(&mut vec![0; count]).unwrap()
+    };
+    let busy = Busy::all();
+    let seeker = spawn_parked({
+        let file = file.clone();
+        move || (&*file).seek(SeekFrom::Start(5)).unwrap()
+    });
+    assert!(!seeker.is_finished());
+    let reader = spawn_parked(read(10));
+    assert!(!reader.is_finished());
+    busy.end();
+    assert_eq!((seeker.join().unwrap(), reader.join().unwrap()), (5, 10));
+    // Nobody is at it any more.
+    let busy = Busy::all();
+    assert_eq!(spawn_parked(read(20)).is_finished(), place.can_be_asked());
+    busy.end();
+}
+
+// FI14: two greenlets that read records from one file would get parts of each other's.
+#[test]
+fn a_record_of_which_only_a_part_is_in_memory_is_read_in_one_piece() {
+    const PAGE: usize = 4096;
+    let bytes = pattern(64 * PAGE);
+    let place = Place::with(&bytes);
+    let file = place.open();
+    let mut other: std::fs::File = place.open().into_std();
+    other.sync_all().unwrap();
+    for advice in [Advice::DontNeed, Advice::Random] {
+        fadvise(&other, 0, None, advice).unwrap();
+    }
+    other.read_exact(&mut [0]).unwrap();
+    let busy = Busy::all();
+    // Without asking the file for its descriptor, of which others might then use the position.
+    let shown = format!("{file:?}");
+    let descriptor: i32 = shown.split(&[' ', ','][..]).find_map(|word| word.parse().ok()).expect(&shown);
+    let reader = spawn_parked(move || {
+        let mut record = vec![0; 2 * PAGE];
+        (&file).read_exact(&mut record).map(|()| record)
+    });
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).unwrap();
+    let position = info.lines().find_map(|line| line.strip_prefix("pos:")).map(str::trim);
+    // Unless the file system keeps it in memory whatever it is told.
+    assert_eq!(position, Some(if reader.is_finished() { "8192" } else { "0" }));
+    busy.end();
+    assert!(reader.join().unwrap().unwrap() == bytes[..2 * PAGE]);
 }
 
 #[test]
@@ -114,7 +214,7 @@ fn what_the_system_has_dropped_is_read_from_the_disk() {
     let mut read = Vec::new();
     let mut buffer = [0; 50_000];
     loop {
-        rustix::fs::fadvise(&dropper, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        fadvise(&dropper, 0, None, Advice::DontNeed).unwrap();
         match file.read(&mut buffer).unwrap() {
             0 => break,
             count => read.extend_from_slice(&buffer[..count]),

@@ -10,12 +10,14 @@ use std::time::SystemTime;
 use super::cached::Cached;
 use super::hop::{act, cannot};
 use super::options::OpenOptions;
+use super::position::Position;
 
 /// An open file: `std::fs::File`, but only the greenlet waits.
 ///
 /// It implements `Read`, `Write` and `Seek` for itself and for `&File`, and `std::os::unix::fs::FileExt`. Each call is at most one trip to the pool, also
 /// `read_to_end`, `read_exact` and `write_all`; small ones belong behind a `BufReader` or a `BufWriter`. A read whose bytes are in memory
-/// needs none. Calls of two greenlets on one file are made one after the other by the system, which keeps one position for both.
+/// needs none, at a place of the file, or at its position as long as no other call is under way and nobody else can have the
+/// position: not a clone, nor whoever was shown the descriptor. Calls of two greenlets on one file are made one after the other by the system, which keeps one position for both.
 ///
 /// It may move to another thread.
 ///
@@ -41,6 +43,7 @@ pub struct File {
     /// For errors.
     path: Option<Box<Path>>,
     cached: Cached,
+    position: Position,
 }
 
 impl File {
@@ -132,8 +135,13 @@ impl File {
         OpenOptions::new()
     }
 
-    pub(crate) fn with_path(file: std::fs::File, path: Option<Box<Path>>) -> File {
-        File { file, path, cached: Cached::default() }
+    /// Of a file that nobody else has.
+    pub(crate) fn opened(file: std::fs::File, path: Box<Path>) -> File {
+        File { file, path: Some(path), cached: Cached::default(), position: Position::own() }
+    }
+
+    fn shared(file: std::fs::File, path: Option<Box<Path>>) -> File {
+        File { file, path, cached: Cached::default(), position: Position::shared() }
     }
 
     /// Takes over a file of the standard library. **Switches**: no.
@@ -149,7 +157,7 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn from_std(file: std::fs::File) -> File {
-        File::with_path(file, None)
+        File::shared(file, None)
     }
 
     /// Gives the file to the standard library. **Switches**: no.
@@ -358,12 +366,13 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn try_clone(&self) -> io::Result<File> {
-        Ok(File::with_path(self.file.try_clone()?, self.path.clone()))
+        self.position.share();
+        Ok(File::shared(self.file.try_clone()?, self.path.clone()))
     }
 
     /// Reads what is in memory; `None` if the pool has to do it.
-    pub(super) fn read_cached(&self, place: &mut [u8], offset: Option<u64>) -> Option<usize> {
-        self.cached.read(&self.file, place, offset)
+    pub(super) fn read_cached_at(&self, place: &mut [u8], offset: u64) -> Option<usize> {
+        self.cached.read_at(&self.file, place, offset)
     }
 
     #[track_caller]
@@ -373,6 +382,7 @@ impl File {
         call: impl FnOnce(&std::fs::File) -> io::Result<T> + Send,
     ) -> io::Result<T> {
         let file = &self.file;
+        let _call = self.position.begin_call();
         let attempted = || match &self.path {
             Some(path) => cannot(verb, path),
             None => format!("cannot {verb} a file"),
@@ -384,7 +394,7 @@ impl File {
 impl Read for &File {
     #[track_caller]
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        match self.read_cached(place, None) {
+        match self.cached.read_here(&self.file, &self.position, place) {
             Some(count) => Ok(count),
             None => self.act("read", |mut file| file.read(place)),
         }
@@ -407,7 +417,7 @@ impl Read for &File {
 
     #[track_caller]
     fn read_exact(&mut self, place: &mut [u8]) -> io::Result<()> {
-        let count = self.read_cached(place, None).unwrap_or(0);
+        let count = self.cached.read_all_here(&self.file, &self.position, place).unwrap_or(0);
         match &mut place[count..] {
             [] => Ok(()),
             rest => self.act("read", |mut file| file.read_exact(rest)),
@@ -519,12 +529,14 @@ impl From<File> for OwnedFd {
 
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
+        self.position.share();
         self.file.as_fd()
     }
 }
 
 impl AsRawFd for File {
     fn as_raw_fd(&self) -> RawFd {
+        self.position.share();
         self.file.as_raw_fd()
     }
 }

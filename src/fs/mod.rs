@@ -43,6 +43,7 @@ mod lock;
 mod options;
 mod path;
 mod places;
+mod position;
 
 pub use builder::DirBuilder;
 pub use directory::{DirEntry, ReadDir, read_dir};

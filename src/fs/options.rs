@@ -215,7 +215,7 @@ impl OpenOptions {
     pub fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let (options, path) = (self.0.clone(), Box::<Path>::from(path.as_ref()));
         let text = cannot("open", &path);
-        look(move || text, move || options.open(&path).map(|file| File::with_path(file, Some(path))))
+        look(move || text, move || options.open(&path).map(|file| File::opened(file, path)))
     }
 }
 

@@ -26,7 +26,7 @@ use super::file::File;
 impl FileExt for File {
     #[track_caller]
     fn read_at(&self, place: &mut [u8], offset: u64) -> io::Result<usize> {
-        match self.read_cached(place, Some(offset)) {
+        match self.read_cached_at(place, offset) {
             Some(count) => Ok(count),
             None => self.act("read", |file| file.read_at(place, offset)),
         }
@@ -34,7 +34,7 @@ impl FileExt for File {
 
     #[track_caller]
     fn read_exact_at(&self, place: &mut [u8], offset: u64) -> io::Result<()> {
-        let count = self.read_cached(place, Some(offset)).unwrap_or(0);
+        let count = self.read_cached_at(place, offset).unwrap_or(0);
         match &mut place[count..] {
             [] => Ok(()),
             rest => self.act("read", |file| file.read_exact_at(rest, offset + count as u64)),

@@ -61,7 +61,7 @@ impl Opened {
     pub(super) fn at(place: PathBuf) -> io::Result<Opened> {
         let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&place)?;
         let metadata = file.metadata()?;
-        Ok(Opened { file: File::with_path(file, Some(place.into())), metadata })
+        Ok(Opened { file: File::opened(file, place.into()), metadata })
     }
 }
 
