@@ -205,6 +205,11 @@ pub(crate) fn take_turn() {
     }
 }
 
+/// Will the next [`take_turn`] let the others run?
+pub(crate) fn is_turn_over() -> bool {
+    Hub::current().io_budget.get() == 0
+}
+
 /// Apart, so that an operation that goes on has no registers to save for it.
 #[cold]
 #[inline(never)]

@@ -141,6 +141,7 @@ impl<T: AsFd> Watched<T> {
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         while self.source.is_ready(direction) {
+            self.check_free(direction)?;
             match operation(self.get()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.source.would_block(direction),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -328,12 +329,25 @@ impl<T: AsFd> Watched<T> {
         &self,
         direction: Direction,
         timeout: Option<Duration>,
-        mut operation: impl FnMut(&T) -> io::Result<R>,
+        operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         park::take_turn();
+        self.go_on_with(direction, timeout, operation)
+    }
+
+    /// [`with`](Self::with) in the middle of something: the others have had their turn.
+    #[track_caller]
+    #[inline(always)]
+    pub(crate) fn go_on_with<R>(
+        &self,
+        direction: Direction,
+        timeout: Option<Duration>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
         let mut deadline = None;
         loop {
             if self.source.is_ready(direction) {
+                self.check_free(direction)?;
                 match operation(self.get_ref()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.source.would_block(direction)
@@ -345,6 +359,23 @@ impl<T: AsFd> Watched<T> {
             let deadline = *deadline.get_or_insert_with(|| Deadline::after(timeout));
             self.wait(direction, deadline)?;
         }
+    }
+
+    /// Whoever waits has the place until its turn comes, also when an event has come meanwhile.
+    #[inline(always)]
+    fn check_free(&self, direction: Direction) -> io::Result<()> {
+        match self.source.is_waited_for(direction) {
+            false => Ok(()),
+            true => Err(self.is_taken(direction)),
+        }
+    }
+
+    /// [`park::take_turn`] in the middle of something that is to stay in one piece: nobody takes the place meanwhile.
+    pub(crate) fn take_turn_in_place(&self, direction: Direction) -> io::Result<()> {
+        let place = if park::is_turn_over() { Some(self.begin_waiting(direction)?) } else { None };
+        park::take_turn();
+        drop(place);
+        Ok(())
     }
 
     /// From now on `direction` is ready only when an event says so.

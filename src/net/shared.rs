@@ -224,7 +224,7 @@ where
         }
     }
 
-    /// What is left of `buf` after an attempt.
+    /// What is left of `buf` after an attempt. It stays in one piece: a second writer is told so whenever it comes.
     #[cold]
     #[track_caller]
     fn write_rest(&self, mut sent: io::Result<usize>, mut buf: &[u8]) -> io::Result<()> {
@@ -243,7 +243,9 @@ where
             if buf.is_empty() {
                 return Ok(());
             }
-            sent = self.writing(|socket| send(socket, buf));
+            self.0.watched.take_turn_in_place(Direction::Write)?;
+            let limit = self.0.write_timeout.get();
+            sent = self.0.watched.go_on_with(Direction::Write, limit, |socket| send(socket, buf));
         }
     }
 

@@ -16,8 +16,8 @@ use crate::sys::socket;
 /// A TCP connection: `std::net::TcpStream`, but only the greenlet waits.
 ///
 /// It implements `Read` and `Write` for itself and for `&TcpStream`, so one greenlet can read while another writes. Two
-/// that read at the same time are an error for the second. A greenlet whose reads never have to wait lets the others run
-/// after a number of them.
+/// that read at the same time, or write, are an error for the second; a `write_all` stays in one piece. A greenlet whose reads
+/// never have to wait lets the others run after a number of them.
 ///
 /// **Switches**: reading, writing and connecting do, when they have to wait. In a destructor run by a panic or a kill they
 /// return an error instead.

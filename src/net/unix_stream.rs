@@ -18,8 +18,8 @@ use crate::sys::unix_socket;
 
 /// A connection over a Unix socket: `std::os::unix::net::UnixStream`, but only the greenlet waits.
 ///
-/// As for a [`TcpStream`](super::TcpStream), one greenlet can read while another writes, and two that read at the same time are an
-/// error for the second.
+/// As for a [`TcpStream`](super::TcpStream), one greenlet can read while another writes, and two that read at the same time, or
+/// write, are an error for the second.
 ///
 /// **Switches**: reading, writing and connecting do, when they have to wait. In a destructor run by a panic or a kill they
 /// return an error instead.

@@ -147,9 +147,15 @@ impl Source {
         self.attendants.iter().filter_map(Cell::take)
     }
 
+    /// Has a greenlet the place of the one who waits?
+    #[inline]
+    pub(crate) fn is_waited_for(&self, direction: Direction) -> bool {
+        has_one(&self.tasks[direction as usize])
+    }
+
     #[inline]
     fn is_awaited(&self, direction: Direction) -> bool {
-        has_one(&self.tasks[direction as usize]) || has_one(&self.attendants[direction as usize])
+        self.is_waited_for(direction) || has_one(&self.attendants[direction as usize])
     }
 
     pub(super) fn interest(&self) -> Interest {
