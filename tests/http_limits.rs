@@ -224,6 +224,21 @@ mod paces {
         server.stop(LONG);
     }
 
+    // A window that ends meanwhile is no reason to wait longer.
+    #[test]
+    fn a_client_that_falls_silent_has_its_time_once() {
+        let limits = Limits::new().min_body_rate(1).body_rate_window(ms(2000)).body_timeout(Some(ms(2000)));
+        let (server, address) = start(bind().limits(limits), echo);
+        let mut client = post(address, 100);
+        client.write_all(&[b'x'; 50]).unwrap();
+        let begin = Instant::now();
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 408");
+        assert!(begin.elapsed() >= ms(1900) && begin.elapsed() < ms(3500), "{:?}", begin.elapsed());
+        server.stop(LONG);
+    }
+
     #[test]
     fn any_pace_will_do_if_that_is_asked_for() {
         let limits = Limits::new().min_body_rate(0).body_rate_window(ms(1));

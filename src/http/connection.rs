@@ -202,6 +202,8 @@ enum Received {
 enum After {
     Next,
     Close,
+    /// Close; but read on first if something is under way in either direction.
+    End,
     Linger,
     Give(Taken),
 }
@@ -224,6 +226,13 @@ impl Connection<'_> {
             match after {
                 After::Next => self.io.flush_if_large()?,
                 After::Close => return self.io.flush().map(|()| Paused::Over),
+                After::End => {
+                    self.io.flush()?;
+                    if !self.io.transport().is_quiet() {
+                        self.io.linger(self.config.limits.linger_timeout, self.config.limits.max_linger);
+                    }
+                    return Ok(Paused::Over);
+                }
                 After::Give(taken) => return self.io.flush().map(|()| Paused::Taken(taken)),
                 After::Linger => {
                     self.io.linger(self.config.limits.linger_timeout, self.config.limits.max_linger);
@@ -382,7 +391,7 @@ impl Connection<'_> {
             }
         }
         let is_drained = body.is_finished() && body.io().input().is_empty();
-        Ok(if is_drained { After::Close } else { After::Linger })
+        Ok(if is_drained { After::End } else { After::Linger })
     }
 
     /// Answers a fault.

@@ -305,10 +305,14 @@ impl<T: Transport + ?Sized> Io<T> {
 
     /// Reads and forgets until the peer has closed, or `limit` bytes or `time` have passed.
     pub(crate) fn linger(&mut self, time: Duration, limit: usize) {
-        if self.flush().is_err() || self.transport.shutdown_write().is_err() {
+        if self.flush().is_err() {
             return;
         }
         let deadline = Deadline::after(Some(time));
+        // Over TLS that sends something.
+        if !matches!(crate::timeout(time, || self.transport.shutdown_write()), Ok(Ok(()))) {
+            return;
+        }
         let mut seen = 0;
         while seen < limit {
             self.buffers.input.consume(self.buffers.input.bytes().len());

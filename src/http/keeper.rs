@@ -7,6 +7,7 @@
 
 use super::config::Config;
 use super::connection::{self, Visit};
+use super::error::is_timeout;
 use super::io::quiet;
 use super::response::Handler;
 use super::transport::Transport;
@@ -91,7 +92,10 @@ impl<C: Client> Keeper<C> {
                 Err(error) => break Err(error),
             }
         };
-        client.say_goodbye();
+        // A client that has taken too long for what was for it would take as long for that.
+        if !ended.as_ref().is_err_and(is_timeout) {
+            client.say_goodbye();
+        }
         quiet(ended).conclude(client.peer());
         Round::Over
     }

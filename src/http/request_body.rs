@@ -409,20 +409,22 @@ impl<'a> RequestBody<'a> {
         &mut self,
         mut read: impl FnMut(&mut Io<dyn Transport>, Option<Duration>) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        let mut silent = Duration::ZERO;
         loop {
             let Some(pace) = &mut self.pace else {
                 let result = read(&mut self.io, self.timeout);
                 return self.check(result);
             };
             let left = pace.left();
-            let own = self.timeout.filter(|&timeout| timeout <= left);
+            // Less than the whole, else its end would have come before that of a window.
+            let own = self.timeout.map(|timeout| timeout.saturating_sub(silent)).filter(|&own| own <= left);
             let clock = Stopwatch::start();
             let result = read(&mut self.io, own.or(Some(left)));
             let ends_window = own.is_none() && matches!(&result, Err(error) if is_timeout(error));
             let waited = if ends_window { left } else { clock.elapsed() };
             let keeps_pace = pace.note(waited, result.as_ref().map_or(0, |&count| count as u64));
             match result {
-                Err(_) if ends_window && keeps_pace && !self.io.is_broken() => {}
+                Err(_) if ends_window && keeps_pace && !self.io.is_broken() => silent += left,
                 Ok(1..) if !keeps_pace => return self.fail(HttpError::BodyTimeout),
                 result => return self.check(result),
             }

@@ -17,6 +17,7 @@ use super::transport::{TlsInfo, Transport};
 use super::whole_read::Within;
 use crate::hub::Reason;
 use crate::io::Resting;
+use crate::sys::transfer;
 use crate::tls::{ServerConfig, TlsStream};
 
 /// Shakes hands, then has the connection served until it ends. An error is the server's own.
@@ -76,6 +77,10 @@ impl<S: Stream> Write for Secure<S> {
 impl<S: Stream> Transport for Secure<S> {
     fn try_read(&mut self, place: &mut [u8]) -> io::Result<usize> {
         self.stream.read_over(&mut Now(&self.socket.stream), place)
+    }
+
+    fn is_quiet(&self) -> bool {
+        transfer::is_quiet(&self.socket.stream)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

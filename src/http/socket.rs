@@ -9,6 +9,7 @@ use crate::hub::Reason;
 use crate::io::Resting;
 use crate::lock::Permit;
 use crate::net::TcpStream;
+use crate::sys::transfer;
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
@@ -62,6 +63,10 @@ impl<S: Stream> Write for Socket<S> {
 impl<S: Stream> Transport for Socket<S> {
     fn try_read(&mut self, place: &mut [u8]) -> io::Result<usize> {
         self.stream.read_without_waiting(place)
+    }
+
+    fn is_quiet(&self) -> bool {
+        transfer::is_quiet(&self.stream)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

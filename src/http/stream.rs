@@ -7,6 +7,7 @@ use crate::net::{TcpStream, UnixStream};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
 use std::os::unix::net as unix;
 
 #[cfg(feature = "tls")]
@@ -17,7 +18,7 @@ use crate::tls::SharedStream as Shared;
 pub(super) trait Shared {}
 
 /// What a server needs of a socket. All of it is what the sockets of `net` can do anyway.
-pub(super) trait Stream: Read + Write + DuplexStream + Shared + Sized + 'static {
+pub(super) trait Stream: Read + Write + AsFd + DuplexStream + Shared + Sized + 'static {
     /// Where a client comes from.
     type Peer: Clone + fmt::Debug + 'static;
 

@@ -84,6 +84,12 @@ pub trait Transport: Read + Write {
         self.read(place)
     }
 
+    /// Has the peer got all that was written, and is nothing of its own left unread? A socket that is closed otherwise may be reset,
+    /// which costs the peer the end of an answer (RFC 9112, 9.6): the connection then says that it ends and reads on for a while.
+    fn is_quiet(&self) -> bool {
+        true
+    }
+
     /// Called with true before the connection waits for a request of which nothing has come yet, and with false when that
     /// wait has ended. A server that stops can end such waits at once.
     fn set_idle(&self, is_idle: bool) {

@@ -495,10 +495,11 @@ const MAX_LINGER: usize = 64 * 1024;
 
 /// Says goodbye and reads for a moment, so that the peer sees what was said and not a reset.
 fn linger(stream: &dyn DuplexStream, limits: &Limits) {
-    if stream.shutdown_write().is_err() {
+    let deadline = Deadline::after(Some(limits.linger_timeout));
+    // Over TLS that waits for whoever is writing, and for a peer that takes nothing.
+    if !matches!(crate::timeout(limits.linger_timeout, || stream.shutdown_write()), Ok(Ok(()))) {
         return;
     }
-    let deadline = Deadline::after(Some(limits.linger_timeout));
     let (mut seen, mut place) = (0, [0; 1024]);
     while seen < limits.max_linger.min(MAX_LINGER) {
         let Ok(left) = deadline.left() else { return };
