@@ -69,6 +69,22 @@ fn a_future_that_is_ready_gives_its_value_without_a_switch() {
     yield_now();
 }
 
+// Each would be a message that what other threads send has to wait behind.
+#[test]
+fn thousands_of_ready_futures_leave_nothing_to_do() {
+    let home = greenloop::hub::remote();
+    for _ in 0..10_000 {
+        block_on(async {});
+    }
+    let message = home.spawn(|| ()).unwrap();
+    let mut turns = 0;
+    while !message.is_finished() {
+        yield_now();
+        turns += 1;
+    }
+    assert!(turns < 1000, "{turns} turns until a message was read");
+}
+
 #[test]
 fn a_pending_future_parks_only_its_greenlet() {
     let (sender, receiver) = async_channel::bounded(1);

@@ -54,7 +54,7 @@ impl Bell {
     pub(crate) fn waker(self: &Rc<Self>) -> Waker {
         let kept = self.rope.borrow().upgrade();
         let rope = kept.unwrap_or_else(|| {
-            let completion = Hub::current().expect(self.clone());
+            let completion = Hub::current().listen_to(self.clone());
             let rope = Arc::new(Rope { pulled: AtomicBool::new(false), completion });
             self.rope.replace(Arc::downgrade(&rope));
             rope
