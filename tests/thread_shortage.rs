@@ -1,4 +1,4 @@
-//! Calls that need a thread and get none, or whose pool is killed before it comes to them.
+//! Calls that need a thread, or greenlets, and get none, or whose pool is killed before it comes to them.
 #![cfg(all(feature = "tls", target_os = "linux"))]
 
 mod net_support;
@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use greenloop::event::Event;
 use greenloop::io::{stdin, stdout};
 use greenloop::net::{TcpStream, lookup_host, lookup_host_timeout};
+use greenloop::process::{Command, Stdio};
 use greenloop::server::{Worker, workers};
 use greenloop::tls::Roots;
 use greenloop::{fs, spawn, threadpool, yield_now};
-use net_support::{PROMPT, in_a_child};
+use net_support::{PROMPT, in_a_child, take_all_stacks};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 type Call = fn() -> io::Result<()>;
@@ -133,4 +135,34 @@ fn a_directory_whose_listing_fails_is_at_its_end() {
     pool.kill();
     assert!(listing.join().unwrap());
     pool.set_limit(1);
+}
+
+#[test]
+fn an_exchange_with_a_child_without_address_space_for_its_greenlets_is_an_error_that_says_so() {
+    in_a_child(
+        "an_exchange_with_a_child_without_address_space_for_its_greenlets_is_an_error_that_says_so",
+        "",
+        || {
+            let start = || {
+                let mut command = Command::new("cat");
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                command.spawn().unwrap()
+            };
+            let children = [start(), start()];
+            let gate = Event::new();
+            let mut others = take_all_stacks(&gate);
+            // Without a stack, and with one.
+            for mut child in children {
+                let error = child.communicate(b"hello").unwrap_err();
+                let text = error.to_string();
+                assert!(text.starts_with("no greenlet stack of "), "{text}");
+                let other = others.pop().unwrap();
+                other.kill();
+                drop(other.join());
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+            gate.set();
+        },
+    );
 }

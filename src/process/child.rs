@@ -249,7 +249,8 @@ impl Child {
     ///
     /// # Errors
     /// `InvalidInput` if there is input and its standard input is not piped, or closed. Those of the system, except that it does
-    /// not read all of its input, which is none. In a destructor run by a panic or a kill, which does not wait.
+    /// not read all of its input, which is none. If no stack can be had for its greenlets. In a destructor run by a panic or a kill,
+    /// which does not wait.
     ///
     /// # Examples
     /// ```

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::process::{ExitStatus, Output};
 
 use super::Child;
-use crate::greenlet::{ScopedGreenlet, scope};
+use crate::greenlet::{Builder, ScopedGreenlet, scope};
 use crate::io::{PipeReader, PipeWriter};
 use crate::park::Deadline;
 
@@ -49,11 +49,14 @@ impl Child {
             ));
         }
         scope(|scope| {
-            let tasks = [
-                scope.spawn(|| send(stdin, input, sent)),
-                scope.spawn(|| receive(stdout, out)),
-                scope.spawn(|| receive(stderr, err)),
-            ];
+            let spawn_all = move || {
+                Ok([
+                    Builder::new().spawn_scoped(scope, move || send(stdin, input, sent))?,
+                    Builder::new().spawn_scoped(scope, move || receive(stdout, out))?,
+                    Builder::new().spawn_scoped(scope, move || receive(stderr, err))?,
+                ])
+            };
+            let tasks = spawn_all().inspect_err(|_: &io::Error| scope.cancel())?;
             let outcome = tasks.into_iter().try_fold(true, |in_time, task| match in_time {
                 true if task.handle().wait_until(deadline) => ended(task).map(|()| true),
                 _ => Ok(false),
