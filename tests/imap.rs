@@ -467,6 +467,30 @@ fn an_imap_whose_feeder_is_killed_says_so_and_ends() {
     }
 }
 
+// IM10: it has not run when it is killed.
+#[test]
+fn a_job_that_a_spawn_hook_kills_fails_in_its_place_and_the_others_give_their_results() {
+    let spawned = Cell::new(0);
+    let hook = on_spawn(move |job| {
+        spawned.set(spawned.get() + 1);
+        // The feeder and two jobs, of either kind.
+        if spawned.get() % 4 == 3 {
+            job.kill();
+        }
+    });
+    let mut ordered = Pool::new(2).imap(0..3_u32, |n| n);
+    assert_eq!(ordered.next(), Some(0));
+    assert!(panic_of(|| ordered.next()).contains("killed"));
+    assert_eq!((ordered.next(), ordered.next()), (Some(2), None));
+    let mut unordered = Pool::new(2).imap_unordered(0..3_u32, |n| n);
+    let mut results: Vec<_> = (0..3)
+        .map(|_| catch_unwind(AssertUnwindSafe(|| unordered.next())).unwrap_or(Some(u32::MAX)).unwrap())
+        .collect();
+    results.sort();
+    assert_eq!((results, unordered.next()), (vec![0, 2, u32::MAX], None));
+    drop(hook);
+}
+
 // IM10, IM12: the greenlet that the hook was told of runs on, so its result comes, and then what the hook has thrown.
 #[test]
 fn an_imap_that_a_spawn_hook_ends_gives_all_results_and_says_why() {

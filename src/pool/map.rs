@@ -70,6 +70,8 @@ impl<T> Drop for Feed<T> {
 /// that is asked for is not ahead, so that one is always started.
 struct Window {
     started: Cell<usize>,
+    /// The one that is being started has ended without a result.
+    failed_to_start: Cell<bool>,
     taken: Cell<usize>,
     /// 1 while the consumer waits, otherwise 0.
     asked: Cell<usize>,
@@ -81,7 +83,15 @@ impl Window {
     fn new() -> Window {
         let count = || Cell::new(0);
         let maxsize = Cell::new(usize::MAX);
-        Window { started: count(), taken: count(), asked: count(), maxsize, feeder: WaitList::new() }
+        let failed_to_start = Cell::new(false);
+        Window {
+            started: count(),
+            failed_to_start,
+            taken: count(),
+            asked: count(),
+            maxsize,
+            feeder: WaitList::new(),
+        }
     }
 
     fn is_open(&self) -> bool {
@@ -189,6 +199,7 @@ where
         loop {
             window.wait_until_open();
             let item = items.next()?; // its end needs no reason
+            window.failed_to_start.set(false);
             let (f, report) = (f.clone(), Report::new(out.clone()));
             let builder = Builder::new().spawned_at(jobs.site);
             let job = move || report.give(unwind::catch(|| f(item)));
@@ -201,7 +212,12 @@ where
                 Some(Err(error)) => return Some(JoinError::because(error.to_string())),
                 None => return Some(JoinError::killed()),
             };
-            window.started.set(window.started.get() + 1);
+            let number = window.started.get();
+            window.started.set(number + 1);
+            if window.failed_to_start.take() {
+                // A spawn hook has had it killed.
+                let _ = out.results.try_put((number, Err(JoinError::killed())));
+            }
             jobs.add(job.handle());
         }
     });
@@ -248,8 +264,11 @@ impl<T> Report<T> {
 
 impl<T> Drop for Report<T> {
     fn drop(&mut self) {
-        if !self.given && self.number < self.out.window.started.get() {
-            self.put(Err(JoinError::killed()));
+        let window = &self.out.window;
+        match self.number < window.started.get() {
+            _ if self.given => {}
+            true => self.put(Err(JoinError::killed())),
+            false => window.failed_to_start.set(true),
         }
     }
 }
