@@ -439,8 +439,21 @@ fn a_clone_may_block_or_panic_without_harm_to_the_value() {
         let g = spawn(move || Slow(bad));
         g.link_result(&result);
         assert_eq!(g.join().unwrap().0, bad);
-        assert_eq!(result.is_set(), !bad);
+        let got = result.get();
+        assert_eq!(got.as_ref().map(|slow| slow.0).ok(), (!bad).then_some(false));
+        assert_eq!(got.is_err_and(|error| error.to_string().contains("expected: a clone that panics")), bad);
     }
+}
+
+#[test]
+fn a_kill_comes_too_late_for_a_value_that_is_being_cloned() {
+    let result = AsyncResult::new();
+    let g = spawn(|| Slow(false));
+    g.link_result(&result);
+    yield_now(); // it sleeps in its clone
+    g.kill();
+    assert!(result.is_set() && !g.join().unwrap().0);
+    assert!(!result.get().unwrap().0);
 }
 
 #[test]

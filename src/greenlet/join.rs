@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::Handle;
+use super::{Handle, shield};
 use crate::error::JoinError;
 use crate::hub::{Link, Task};
 use crate::park::Deadline;
@@ -19,8 +19,8 @@ pub(super) struct Slot<T> {
     fill: Cell<Option<Fill<T>>>,
 }
 
-/// Puts a clone of the result into a cell.
-pub(super) type Fill<T> = fn(Box<dyn Any>, &Result<T, JoinError>);
+/// Puts a clone of the result into a cell, or why there is none.
+pub(super) type Fill<T> = fn(&dyn Any, Result<&Result<T, JoinError>, JoinError>);
 
 impl<T> Slot<T> {
     pub(super) fn new() -> Slot<T> {
@@ -40,7 +40,7 @@ impl<T> Slot<T> {
     /// Links a cell to the result of `task`: it gets that when it comes, or now.
     pub(super) fn fill_when_set(&self, number: u64, task: &Task, cell: Box<dyn Any>, fill: Fill<T>) {
         match self.result.get() {
-            Some(result) => fill(cell, result),
+            Some(result) => fill(&*cell, Ok(result)),
             None => {
                 self.fill.set(Some(fill));
                 task.extras().links.add(number, Link::Cell(cell));
@@ -54,8 +54,12 @@ impl<T> Slot<T> {
 fn fill_cells<T>(fill: Fill<T>, result: &Result<T, JoinError>, task: &Task) {
     let mut last = 0;
     while let Some(cell) = task.extras().links.take_cell(&mut last) {
-        // Clones and destructors may panic: the others get it nevertheless.
-        std::mem::forget(unwind::catch(|| fill(cell, result)));
+        // A clone may park: what has a value already is not killed there. And it may panic: who waits for the cell is told so, and the
+        // others get the result nevertheless.
+        if let Err(payload) = unwind::catch(|| shield(|| fill(&*cell, Ok(result)))) {
+            fill(&*cell, Err(JoinError::panicked(payload)));
+        }
+        std::mem::forget(unwind::catch(|| drop(cell)));
     }
 }
 

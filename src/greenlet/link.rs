@@ -172,7 +172,7 @@ impl<T: Clone + 'static> Greenlet<T> {
     /// Nothing happens if `result` has a value then.
     ///
     /// It arrives before links run. Of a panic the clone keeps the text; the payload stays with the greenlet, for
-    /// [`join`](Greenlet::join).
+    /// [`join`](Greenlet::join). If `T::clone` panics at the end of the greenlet, that is the failure which `result` gets.
     ///
     /// **Switches**: no, unless `T::clone` does.
     ///
@@ -190,9 +190,9 @@ impl<T: Clone + 'static> Greenlet<T> {
         let number = Hub::current().new_id();
         let cell: Box<dyn Any> = Box::new(result.clone());
         self.slot().fill_when_set(number, self.task(), cell, |cell, outcome| {
-            if let Ok(cell) = cell.downcast::<AsyncResult<Result<T, JoinError>>>() {
+            if let Some(cell) = cell.downcast_ref::<AsyncResult<Result<T, JoinError>>>() {
                 // It was cloned for nothing if there is a value already.
-                let _ = cell.set(outcome.clone());
+                let _ = cell.set(outcome.map_or_else(Err, Clone::clone));
             }
         });
         LinkId(number)
