@@ -199,7 +199,6 @@ where
         loop {
             window.wait_until_open();
             let item = items.next()?; // its end needs no reason
-            window.failed_to_start.set(false);
             let (f, report) = (f.clone(), Report::new(out.clone()));
             let builder = Builder::new().spawned_at(jobs.site);
             let job = move || report.give(unwind::catch(|| f(item)));
@@ -264,11 +263,14 @@ impl<T> Report<T> {
 
 impl<T> Drop for Report<T> {
     fn drop(&mut self) {
+        if self.given {
+            return;
+        }
         let window = &self.out.window;
-        match self.number < window.started.get() {
-            _ if self.given => {}
-            true => self.put(Err(JoinError::killed())),
-            false => window.failed_to_start.set(true),
+        if self.number < window.started.get() {
+            self.put(Err(JoinError::killed()));
+        } else {
+            window.failed_to_start.set(true);
         }
     }
 }
