@@ -52,9 +52,9 @@ const MAX_CLOSURE_SIZE: usize = 1024;
 const MAX_CLOSURE_ALIGN: usize = 16;
 
 /// How much is fetched of a stack, around the frame that suspends.
-const FETCHED: usize = 448;
+const FETCHED: usize = 240;
 /// How much of it lies below the address that `suspend` notes, which is somewhere in its frame.
-const FETCHED_BELOW: usize = 128;
+const FETCHED_BELOW: usize = 48;
 
 /// Who a coroutine is, for the message about its overflow.
 pub(crate) struct Label {
@@ -82,7 +82,6 @@ pub(crate) enum Step {
 // What a switch needs lies together: the switcher's stack pointer and the beginning of the record.
 #[repr(C)]
 pub(crate) struct Coroutine {
-    finished: bool,
     switcher: ManuallyDrop<Switcher>,
     record: Record,
 }
@@ -92,8 +91,6 @@ pub(crate) struct Coroutine {
 struct Record {
     /// Null until the coroutine has started. It lies at the base of the coroutine's stack and does not move.
     yielder: Cell<*const Yielder>,
-    /// An address among the frames that run first when it is resumed; null until it has been suspended.
-    top: Cell<*const u8>,
     /// From a pointer to it `running` gets back to the record.
     occupant: Occupant,
 }
@@ -118,13 +115,16 @@ fn address(address: usize) -> StackPointer {
 }
 
 impl Coroutine {
+    /// How much of it a switch needs.
+    pub(crate) const HOT: usize = mem::offset_of!(Coroutine, record) + size_of::<*const Yielder>();
+
     /// A coroutine that runs `body` on `stack` from its first resume.
     ///
     /// The body must not unwind: if it does, the process ends with a sentence.
     pub(crate) fn new<F: FnOnce() + 'static>(stack: Stack, label: Label, body: F) -> Coroutine {
         let occupant =
             Occupant { guard: stack.guard(), stack_size: stack.size(), id: label.id, name: label.name };
-        let record = Record { occupant, yielder: Cell::new(ptr::null()), top: Cell::new(ptr::null()) };
+        let record = Record { occupant, yielder: Cell::new(ptr::null()) };
         let switcher = if const { size_of::<F>() <= MAX_CLOSURE_SIZE && align_of::<F>() <= MAX_CLOSURE_ALIGN }
         {
             Switcher::with_stack(stack, move |yielder, ()| root(yielder, body))
@@ -132,7 +132,7 @@ impl Coroutine {
             let body = Box::new(body);
             Switcher::with_stack(stack, move |yielder, ()| root(yielder, body))
         };
-        Coroutine { finished: false, switcher: ManuallyDrop::new(switcher), record }
+        Coroutine { switcher: ManuallyDrop::new(switcher), record }
     }
 
     /// Runs the coroutine until it suspends or finishes.
@@ -142,7 +142,7 @@ impl Coroutine {
     /// If it has finished.
     #[inline]
     pub(crate) fn resume(&mut self) -> Step {
-        assert!(!self.finished, "a finished coroutine was resumed");
+        assert!(!self.switcher.done(), "a finished coroutine was resumed");
         let record: *const Record = &self.record;
         // SAFETY: the record is borrowed until this call returns, which puts the previous occupant back; only
         // the yielder's cell in it is written to.
@@ -153,21 +153,8 @@ impl Coroutine {
         unsafe { overflow::occupy(resumer) };
         match result {
             CoroutineResult::Yield(()) => Step::Suspended,
-            CoroutineResult::Return(()) => {
-                self.finished = true;
-                Step::Finished
-            }
+            CoroutineResult::Return(()) => Step::Finished,
         }
-    }
-
-    /// Has the processor fetch what a resume will touch first, while the caller goes on.
-    ///
-    /// Thousands of stacks that take turns do not stay in the processor's caches, and what a frame needs it would wait for
-    /// line after line.
-    pub(crate) fn prefetch(&self) {
-        prefetch(self.record.top.get().cast());
-        // Where the way back is noted.
-        memory::prefetch(self.record.yielder.get(), 1);
     }
 
     /// Whether the coroutine was ever resumed.
@@ -192,15 +179,14 @@ impl Coroutine {
         switcher.into_stack()
     }
 
-    /// Whether no frames live on the stack.
+    /// Whether no frames live on the stack. Not to be asked while it runs, and then nobody can: `resume` has it to itself.
     fn is_idle(&self) -> bool {
-        self.finished || !self.started()
+        self.switcher.done() || !self.started()
     }
 }
 
 impl Drop for Coroutine {
     fn drop(&mut self) {
-        // A coroutine that runs is started and not finished, too: nothing is destroyed under its feet.
         if self.is_idle() {
             // First by itself: when the destructor of a closure that was never called panics, the switcher is
             // forgotten, and the panic goes on as any other.
@@ -241,14 +227,13 @@ impl Drop for AbortOnUnwind {
 pub(crate) fn suspend() {
     let Some(record) = running() else { not_running() };
     let yielder = record.yielder.get();
-    let top = 0;
-    record.top.set(&top);
     // SAFETY: `root` has set the yielder before any other code ran on the stack of the record's coroutine, and
     // it lives at the base of that stack, below which this call runs.
     unsafe { &*yielder }.suspend(());
 }
 
-/// Has the processor fetch the frames around an address among those that run first when a coroutine is resumed.
+/// Has the processor fetch the frames around an address among those that run first when a coroutine is resumed, while the caller goes
+/// on. Thousands of stacks that take turns do not stay in the processor's caches.
 #[inline]
 pub(crate) fn prefetch(top: *const ()) {
     memory::prefetch(top.wrapping_byte_sub(FETCHED_BELOW), FETCHED);

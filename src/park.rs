@@ -132,7 +132,7 @@ pub(crate) fn park_until_nothing_left(deadline: Deadline) -> bool {
     hub.idle_timers.set(usize::from(deadline.0.is_some()));
     hub.root_waits_for_all.set(true);
     let idle = Idle(hub);
-    let timer = begin(hub, &task, Reason::plain("all greenlets"), deadline, Location::caller());
+    let timer = begin(hub, &task, Reason::plain(&"all greenlets"), deadline, Location::caller());
     let (woken, _) = end(hub, true, timer);
     drop(idle);
     match woken {
@@ -385,7 +385,7 @@ fn begin(
     deadline: Deadline,
     site: &'static Location<'static>,
 ) -> Option<TimerKey> {
-    task.park.set(Park { reason, site, since: hub.recent() });
+    task.set_park(Park { reason, site, since: hub.recent() });
     task.state.set(State::Parked);
     deadline.0.map(|deadline| hub.arm(deadline, task.clone(), Effect::Wake))
 }

@@ -673,6 +673,29 @@ fn shields_nest() {
 }
 
 #[test]
+fn more_shields_around_each_other_than_can_be_counted_are_a_panic_that_says_so() {
+    fn nest(deeper: u32) {
+        if deeper > 0 {
+            shield(|| nest(deeper - 1));
+        }
+    }
+    // So many fit, and leave nothing behind; one more does not.
+    let g = Builder::new().stack_size(256 << 20).spawn(|| {
+        nest(65_535);
+        let text = catch_unwind(|| nest(65_536)).unwrap_err();
+        assert_eq!(
+            text.downcast_ref::<String>().unwrap(),
+            "a greenlet cannot be in more than 65535 `shield`s at once"
+        );
+        sleep(LONG);
+    });
+    let g = g.unwrap();
+    yield_now();
+    g.kill(); // no shield is left that would hold it back
+    assert!(g.join().unwrap_err().is_killed());
+}
+
+#[test]
 fn a_shield_ends_when_its_body_panics() {
     let g = spawn(|| {
         assert!(catch_unwind(|| shield(|| panic!("expected"))).is_err());

@@ -143,7 +143,7 @@ impl<T> AsyncResult<T> {
         if self.is_set() {
             return true;
         }
-        let reason = Reason::plain("async result (get)");
+        let reason = Reason::plain(&"async result (get)");
         let woken =
             park::wait_on(&self.inner.waiters, &mut Place::default(), reason, Deadline::after(timeout));
         woken == Woken::Notified || self.is_set()

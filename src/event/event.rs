@@ -169,7 +169,7 @@ impl Event {
             }
             return true;
         }
-        let reason = Reason::plain("event (set)");
+        let reason = Reason::plain(&"event (set)");
         match park::wait_on(&inner.waiters, &mut Place::default(), reason, Deadline::after(timeout)) {
             Woken::Notified => {
                 inner.on_their_way.update(|count| count - 1);

@@ -176,7 +176,7 @@ impl File {
 
     #[track_caller]
     fn lock_patiently(&self, how: FlockOperation) -> io::Result<()> {
-        patience::repeat("the lock of a file", None, || Ok(self.try_to_lock(how)?))
+        patience::repeat(&"the lock of a file", None, || Ok(self.try_to_lock(how)?))
     }
 
     #[track_caller]

@@ -57,7 +57,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         }
         // From here on there is a waker only if the future, or somebody whom it told, keeps one.
         drop(waker);
-        if bell.listen(Reason::plain("a future"), Deadline::NEVER) == Woken::Refused {
+        if bell.listen(Reason::plain(&"a future"), Deadline::NEVER) == Woken::Refused {
             panic!(
                 "block_on in a destructor run by a panic or a kill, of a future that is not ready: let a greenlet run \
                  it, by spawn(|| block_on(future))"

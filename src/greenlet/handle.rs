@@ -167,7 +167,7 @@ impl Handle {
 
     #[track_caller]
     pub(crate) fn wait_until(&self, deadline: Deadline) -> bool {
-        let reason = Reason::of("the end of greenlet", Object::Greenlet(self.id()));
+        let reason = Reason::of(&"the end of greenlet", Object::Greenlet(self.id()));
         let mut place = Place::default();
         while !self.is_finished() {
             if park::wait_on(&self.task.joiners, &mut place, reason, deadline) != Woken::Notified {

@@ -29,7 +29,7 @@ pub fn sleep(duration: Duration) {
     if duration.is_zero() {
         return park::yield_now();
     }
-    park::park(Reason::plain("the end of its sleep"), Deadline::after(Some(duration)));
+    park::park(Reason::plain(&"the end of its sleep"), Deadline::after(Some(duration)));
 }
 
 /// Lets every greenlet run that is ready now, and comes back after them: gevent's `sleep(0)`.
@@ -80,7 +80,7 @@ pub fn yield_now() {
 /// ```
 #[track_caller]
 pub fn idle() {
-    let reason = Reason::plain("an idle moment");
+    let reason = Reason::plain(&"an idle moment");
     park::wait_on(&Hub::current().idlers, &mut Place::default(), reason, Deadline::NEVER);
 }
 
@@ -106,6 +106,9 @@ pub fn current() -> Handle {
 ///
 /// **While unwinding** nothing waits in `f` either.
 ///
+/// # Panics
+/// Inside 65,535 shields already: it is a recursion that does not end.
+///
 /// # Examples
 /// ```
 /// use greenloop::{shield, sleep, spawn, yield_now};
@@ -130,7 +133,11 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
             self.0.task().shields.update(|shields| shields - 1);
         }
     }
-    let shielded = Shielded(current());
-    shielded.0.task().shields.update(|shields| shields + 1);
+    let greenlet = current();
+    greenlet.task().shields.update(|shields| match shields.checked_add(1) {
+        Some(shields) => shields,
+        None => panic!("a greenlet cannot be in more than {shields} `shield`s at once"),
+    });
+    let _shielded = Shielded(greenlet);
     f()
 }

@@ -73,7 +73,7 @@ fn first_failure(tasks: &[Rc<Task>]) -> Result<Option<usize>, JoinError> {
     let mut left = enrolled.len();
     while left > 0 {
         let Some(place) = watch.next_call() else {
-            let reason = Reason::of("several greenlets, left", Object::Count(left));
+            let reason = Reason::of(&"several greenlets, left", Object::Count(left));
             match park::wait_for_call(&watch, reason, Deadline::NEVER) {
                 Woken::Refused => return Err(JoinError::refused()),
                 _ => continue,

@@ -76,7 +76,7 @@ impl Line<'_> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Line { task, now, .. } = self;
-        let park = task.park.get();
+        let park = task.park();
         write!(f, "{task} waits for {}", park.reason.what)?;
         self.write_object(f, park.reason.object)?;
         write!(f, " at {}", park.site)?;

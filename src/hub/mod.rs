@@ -7,6 +7,7 @@
 //! A hub appears with the first call that needs it, and nobody holds one: what a program wants of the hub of its thread are
 //! the functions of this module.
 
+mod ahead;
 mod clock;
 mod current;
 mod deadlock;
@@ -37,6 +38,7 @@ use crate::reactor::Reactor;
 use crate::stack::StackPool;
 use crate::sys;
 use crate::waitlist::WaitList;
+pub(crate) use ahead::{Ahead, FETCHED_TASKS, Places};
 use clock::Clock;
 #[doc(hidden)]
 pub use ending::Outcome;
@@ -52,9 +54,9 @@ use schedule::Schedule;
 use spares::Spares;
 #[cfg(feature = "http")]
 pub(crate) use task::{End, Rounds};
-pub(crate) use task::{Extras, HOT, HOTTEST, NEVER, Object, Origin, Park, Reason, State, Task, Wake};
+pub(crate) use task::{Extras, NEVER, Object, Origin, Park, Reason, State, Task, Wake};
 use timers::{TimerKey, Timers};
-pub(crate) use turn::{FETCHED_TASKS, NothingLeft};
+pub(crate) use turn::NothingLeft;
 pub(crate) use values::{Bound, Key};
 
 /// What is to happen to a task when a timer fires. The task stands beside the effect: to drop an alarm is to let go of the task,
@@ -102,8 +104,7 @@ pub(crate) struct Hub {
     until_poll: Cell<u32>,
     /// So many are left of them when those who were ready at its last look have had their turn.
     until_cut: Cell<u32>,
-    /// How many tasks an event has woken that may not have run since.
-    cold: Cell<u32>,
+    pub(crate) ahead: Ahead,
     batch_start: Cell<u64>,
     last_trim: Cell<u64>,
     /// Timers that are armed but are no reason to go on: with these alone nothing is left to do.
@@ -145,7 +146,7 @@ impl Hub {
             next_id: Cell::new(1),
             until_poll: Cell::new(turn::BATCH),
             until_cut: Cell::new(turn::BATCH),
-            cold: Cell::new(0),
+            ahead: Ahead::new(),
             batch_start: Cell::new(0),
             last_trim: Cell::new(0),
             idle_timers: Cell::new(0),
@@ -233,13 +234,6 @@ impl Hub {
         task.wake.set(wake);
         self.schedule.push(task);
         true
-    }
-
-    /// Wakes a task for an event. It has slept, so that nothing of it is in the processor's caches.
-    pub(crate) fn wake_cold(&self, task: &Rc<Task>) {
-        if self.wake(task, Wake::Notified) {
-            self.cold.set(self.cold.get() + 1);
-        }
     }
 
     /// Puts the running task at the end of the run queue; it must park at once.

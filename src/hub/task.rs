@@ -55,8 +55,8 @@ pub(crate) enum Wake {
 /// What a parked task waits for, in words for reports. Filling it in costs a few stores.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reason {
-    /// For example `queue (get)`.
-    pub(crate) what: &'static str,
+    /// For example `queue (get)`. Where the words are said rather than the words, since that takes one word of the task's block.
+    pub(crate) what: &'static &'static str,
     pub(crate) object: Object,
 }
 
@@ -72,7 +72,7 @@ pub(crate) enum Object {
     Descriptor(i32),
     /// So many.
     Count(usize),
-    /// A container that holds so many of so many, as far as 32 bits can say: the block of every greenlet has room for one of these.
+    /// A container that holds so many of so many, as far as 32 bits can say.
     Fill(u32, u32),
 }
 
@@ -81,14 +81,49 @@ impl Object {
         let short = |count| u32::try_from(count).unwrap_or(u32::MAX);
         Object::Fill(short(held), short(limit))
     }
+
+    /// As the block of a task has room for it.
+    #[inline(always)]
+    fn packed(self) -> (Kind, u64) {
+        match self {
+            Object::None => (Kind::None, 0),
+            Object::Greenlet(id) => (Kind::Greenlet, id),
+            Object::Lock(key) => (Kind::Lock, key as u64),
+            Object::Descriptor(descriptor) => (Kind::Descriptor, descriptor as u64),
+            Object::Count(count) => (Kind::Count, count as u64),
+            Object::Fill(held, limit) => (Kind::Fill, u64::from(held) << 32 | u64::from(limit)),
+        }
+    }
+
+    fn unpacked(kind: Kind, which: u64) -> Object {
+        match kind {
+            Kind::None => Object::None,
+            Kind::Greenlet => Object::Greenlet(which),
+            Kind::Lock => Object::Lock(which as usize),
+            Kind::Descriptor => Object::Descriptor(which as i32),
+            Kind::Count => Object::Count(which as usize),
+            Kind::Fill => Object::Fill((which >> 32) as u32, which as u32),
+        }
+    }
+}
+
+/// The kinds of [`Object`].
+#[derive(Clone, Copy)]
+enum Kind {
+    None,
+    Greenlet,
+    Lock,
+    Descriptor,
+    Count,
+    Fill,
 }
 
 impl Reason {
-    pub(crate) const fn plain(what: &'static str) -> Reason {
+    pub(crate) const fn plain(what: &'static &'static str) -> Reason {
         Reason { what, object: Object::None }
     }
 
-    pub(crate) const fn of(what: &'static str, object: Object) -> Reason {
+    pub(crate) const fn of(what: &'static &'static str, object: Object) -> Reason {
         Reason { what, object }
     }
 }
@@ -103,9 +138,25 @@ pub(crate) struct Park {
     pub(crate) since: u64,
 }
 
+/// Most of a [`Park`]; the kind of the object lies where the block of a task has a byte left.
+#[derive(Clone, Copy)]
+struct Parked {
+    what: &'static &'static str,
+    which: u64,
+    site: &'static Location<'static>,
+    since: u64,
+}
+
 impl Park {
     fn before_first_turn(spawned_at: &'static Location<'static>) -> Park {
-        Park { reason: Reason::plain("its first turn"), site: spawned_at, since: 0 }
+        Park { reason: Reason::plain(&"its first turn"), site: spawned_at, since: 0 }
+    }
+
+    #[inline(always)]
+    fn packed(self) -> (Kind, Parked) {
+        let Park { reason: Reason { what, object }, site, since } = self;
+        let (kind, which) = object.packed();
+        (kind, Parked { what, which, site, since })
     }
 }
 
@@ -131,9 +182,11 @@ pub(crate) struct Task {
     /// Kills and expiries that wait for the next park.
     interrupts: Cell<u8>,
     pub(crate) is_root: bool,
+    /// With what stands under `parked`, the facts of the current park: see [`park`](Self::park).
+    parked_for: Cell<Kind>,
     /// How many `shield`s it is in.
-    pub(crate) shields: Cell<u32>,
-    pub(crate) park: Cell<Park>,
+    pub(crate) shields: Cell<u16>,
+    parked: Cell<Parked>,
     /// The greenlet's frames; absent for a root, after the end, and while it rests. Borrowed only by the one place that resumes.
     pub(crate) coroutine: RefCell<Option<Coroutine>>,
     /// What a parked task leaves for the one that wakes it, and that one for it: a number that is theirs alone.
@@ -168,7 +221,8 @@ pub(crate) struct Task {
 /// How much of a task a turn needs.
 pub(crate) const HOT: usize = std::mem::offset_of!(Task, id);
 /// The same, if it does not rest but has kept its frames.
-pub(crate) const HOTTEST: usize = std::mem::offset_of!(Task, note);
+pub(crate) const HOTTEST: usize =
+    std::mem::offset_of!(Task, coroutine) + size_of::<Cell<isize>>() + Coroutine::HOT;
 
 /// A greenlet that goes on in rounds. Between two of them it *rests*: it is parked, but has no frames and no stack.
 pub(crate) trait Rounds {
@@ -228,7 +282,8 @@ impl Task {
             is_root: false,
             state: Cell::new(State::Fresh),
             wake: Cell::new(Wake::Notified),
-            park: Cell::new(Park::before_first_turn(spawned_at)),
+            parked_for: Cell::new(Kind::None),
+            parked: Cell::new(Park::before_first_turn(spawned_at).packed().1),
             note: Cell::new(0),
             interrupts: Cell::new(0),
             expired: RefCell::new(VecDeque::new()),
@@ -258,7 +313,8 @@ impl Task {
             is_root: _,
             state,
             wake,
-            park,
+            parked_for: _,
+            parked: _,
             note,
             interrupts,
             expired,
@@ -279,7 +335,6 @@ impl Task {
         *its_name = name;
         state.set(State::Fresh);
         wake.set(Wake::Notified);
-        park.set(Park::before_first_turn(spawned_at));
         note.set(0);
         interrupts.set(0);
         expired.get_mut().clear();
@@ -292,6 +347,20 @@ impl Task {
         if bound.is_some() {
             *extras = OnceCell::from(Box::new(Extras::new(bound)));
         }
+        self.set_park(Park::before_first_turn(spawned_at));
+    }
+
+    /// The facts of the current park, or of the last.
+    pub(crate) fn park(&self) -> Park {
+        let Parked { what, which, site, since } = self.parked.get();
+        Park { reason: Reason { what, object: Object::unpacked(self.parked_for.get(), which) }, site, since }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_park(&self, park: Park) {
+        let (kind, parked) = park.packed();
+        self.parked_for.set(kind);
+        self.parked.set(parked);
     }
 
     /// The control block of a thread's own stack.
@@ -318,11 +387,9 @@ impl Task {
         matches!(self.state.get(), State::Done | State::Forgotten)
     }
 
-    /// Has the processor fetch what it needs first, for it will run soon.
-    pub(crate) fn prefetch(&self) {
-        if let Some(coroutine) = self.coroutine.try_borrow().ok().as_deref().and_then(Option::as_ref) {
-            coroutine.prefetch();
-        } else if let Some(rounds) = self.rounds.take() {
+    /// Has the processor fetch what it has kept for its next round, which is soon.
+    pub(crate) fn prefetch_rounds(&self) {
+        if let Some(rounds) = self.rounds.take() {
             memory::prefetch(&raw const *rounds as *const (), FETCHED);
             self.rounds.set(Some(rounds));
         }

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::task::NEVER;
-use super::{Alarm, Effect, Hub, IO_BUDGET, State, Task, Wake};
+use super::{Alarm, Effect, FETCHED_TASKS, Hub, IO_BUDGET, State, Task, Wake};
 use crate::coro::{Coroutine, Label, Step};
 use crate::report;
 use crate::stack::DEFAULT_STACK_SIZE;
@@ -28,9 +28,6 @@ pub(super) const BATCH: u32 = EVENTS as u32;
 const CLOCK_EVERY: u32 = 16;
 /// A turn that has used up its operations on descriptors counts for so many.
 const LONG_TURN: u32 = 8;
-/// Of so many tasks at a time the frames are fetched ahead: together, so that the page tables are walked for several at once, and few
-/// enough that it is still there when their turn comes.
-pub(crate) const FETCHED_TASKS: usize = 8;
 /// A batch that has taken so long is cut short. The figure is gevent's: Python's switch interval.
 const BATCH_NANOS: u64 = 5_000_000;
 /// So late a timer ends a batch. Not at once: of many sleepers that come due one after the other, those of a millisecond go on together, and
@@ -56,8 +53,8 @@ impl Hub {
             while self.until_poll.get() > 0 {
                 let Some(task) = self.schedule.pop() else { break };
                 self.until_poll.set(self.until_poll.get() - 1);
-                if self.cold.get() > 0 {
-                    self.fetch_ahead();
+                if self.ahead.advance() && !self.ahead.fetch() {
+                    self.schedule.next(FETCHED_TASKS, Task::prefetch_rounds);
                 }
                 if task.is_root {
                     task.state.set(State::Running);
@@ -74,17 +71,6 @@ impl Hub {
             }
             let ready = self.schedule.len().min(BATCH as usize) as u32;
             self.until_cut.set(BATCH - ready);
-        }
-    }
-
-    /// Has the processor fetch what the next tasks need while the ones before them run. Of thousands that take turns none finds it in a
-    /// cache, and to wait for it line after line would be more than half of what their turns cost outside of the kernel.
-    #[inline]
-    fn fetch_ahead(&self) {
-        let left = self.cold.get() - 1;
-        self.cold.set(left);
-        if left.is_multiple_of(FETCHED_TASKS as u32) {
-            self.schedule.next(FETCHED_TASKS, Task::prefetch);
         }
     }
 

@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 /// Those of the operation; `TimedOut`; that the thread is unwinding.
 #[track_caller]
 pub(crate) fn repeat<R>(
-    what: &'static str,
+    what: &'static &'static str,
     timeout: Option<Duration>,
     mut operation: impl FnMut() -> io::Result<R>,
 ) -> io::Result<R> {

@@ -97,7 +97,7 @@ pub fn select(read: &[&dyn AsFd], write: &[&dyn AsFd], timeout: Option<Duration>
         return Ok(found);
     }
     if read.is_empty() && write.is_empty() {
-        let woken = park::park(Reason::plain("no descriptor (select)"), Deadline::after(timeout));
+        let woken = park::park(Reason::plain(&"no descriptor (select)"), Deadline::after(timeout));
         return match woken {
             Woken::Refused => {
                 Err(io::Error::other("select does not wait in a destructor run by a panic or a kill"))

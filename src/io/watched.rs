@@ -43,10 +43,11 @@ use crate::sys::descriptor;
 /// assert_eq!(&answer, b"ping");
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[repr(C)]
 pub struct Watched<T: AsFd> {
+    source: Rc<Source>,
     /// Always there, except while it is dropped or taken apart.
     io: Option<T>,
-    source: Rc<Source>,
     /// It is known not to block.
     nonblocking: Cell<bool>,
 }
@@ -140,15 +141,27 @@ impl<T: AsFd> Watched<T> {
         direction: Direction,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
+        self.attempt(direction, &mut operation).unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+    }
+
+    /// Does `operation` while it may succeed at once. `None` if it would block.
+    #[inline(always)]
+    fn attempt<R>(
+        &self,
+        direction: Direction,
+        operation: &mut impl FnMut(&T) -> io::Result<R>,
+    ) -> Option<io::Result<R>> {
         while self.source.is_ready(direction) {
-            self.check_free(direction)?;
+            if let Err(taken) = self.check_free(direction) {
+                return Some(Err(taken));
+            }
             match operation(self.get()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.source.would_block(direction),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => return done,
+                done => return Some(done),
             }
         }
-        Err(io::ErrorKind::WouldBlock.into())
+        None
     }
 
     /// Ends the watching and gives back what was watched. **Switches**: no.
@@ -344,20 +357,31 @@ impl<T: AsFd> Watched<T> {
         timeout: Option<Duration>,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut deadline = None;
         loop {
-            if self.source.is_ready(direction) {
-                self.check_free(direction)?;
-                match operation(self.get_ref()) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.source.would_block(direction)
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    done => return done,
-                }
+            if let Some(done) = self.attempt(direction, &mut operation) {
+                return done;
             }
-            let deadline = *deadline.get_or_insert_with(|| Deadline::after(timeout));
+            if timeout.is_some() {
+                return self.go_on_until(direction, Deadline::after(timeout), operation);
+            }
+            self.wait(direction, Deadline::NEVER)?;
+        }
+    }
+
+    /// The rest of an operation that has to wait, and not for ever. Apart: the frame of one without a limit is the smaller for it.
+    #[track_caller]
+    #[inline(never)]
+    fn go_on_until<R>(
+        &self,
+        direction: Direction,
+        deadline: Deadline,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        loop {
             self.wait(direction, deadline)?;
+            if let Some(done) = self.attempt(direction, &mut operation) {
+                return done;
+            }
         }
     }
 
@@ -435,8 +459,8 @@ impl<T: AsFd> Watched<T> {
     #[inline]
     pub(super) fn reason(&self, direction: Direction) -> Reason {
         let what = match direction {
-            Direction::Read => "descriptor (readable)",
-            Direction::Write => "descriptor (writable)",
+            Direction::Read => &"descriptor (readable)",
+            Direction::Write => &"descriptor (writable)",
         };
         Reason::of(what, Object::Descriptor(self.get().as_fd().as_raw_fd()))
     }
@@ -458,7 +482,9 @@ impl<T: AsFd> Watched<T> {
         if !self.source.begin(direction, Waiter::Task(running)) {
             return Err(self.is_taken(direction));
         }
-        if let Err(error) = hub.reactor.begin_waiting(self.get().as_fd(), &self.source, task, frames) {
+        let holder = (&raw const *self).cast();
+        if let Err(error) = hub.reactor.begin_waiting(self.get().as_fd(), &self.source, task, holder, frames)
+        {
             self.source.end(direction);
             return Err(error);
         }
@@ -537,7 +563,7 @@ pub(crate) fn wait_for_any<'a, T: AsFd + 'a>(
 ) -> io::Result<bool> {
     let reason = match (several.len(), several.clone().next()) {
         (1, Some(one)) => one.reason(direction),
-        (count, _) => Reason::of("the first of so many descriptors:", Object::Count(count)),
+        (count, _) => Reason::of(&"the first of so many descriptors:", Object::Count(count)),
     };
     let waiting = several.map(|watched| watched.begin_waiting(direction)).collect::<io::Result<Vec<_>>>()?;
     let woken = park::park(reason, deadline);

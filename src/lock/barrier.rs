@@ -231,7 +231,7 @@ impl Barrier {
             return Ok(self.let_go(&pass));
         }
         let _arrived = Arrived { pass: &pass };
-        let reason = Reason::of("barrier (arrival)", Object::fill(pass.arrived.get(), self.inner.parties));
+        let reason = Reason::of(&"barrier (arrival)", Object::fill(pass.arrived.get(), self.inner.parties));
         park::wait_on(&pass.waiters, &mut Place::default(), reason, Deadline::after(timeout));
         if pass.state.get() == State::Waiting {
             // Its time has run out, or it was refused.

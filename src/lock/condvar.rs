@@ -241,7 +241,7 @@ impl Condvar {
         let mutex = guard.mutex();
         // Nobody runs between this and the park, so no notification can be missed.
         drop(guard);
-        let reason = Reason::plain("condition (notify)");
+        let reason = Reason::plain(&"condition (notify)");
         let (woken, note) =
             park::wait_with_note(&self.waiters, &mut Place::default(), FOR_ALL, reason, deadline);
         let alone = woken == Woken::Notified && note == FOR_ONE;

@@ -215,7 +215,7 @@ impl<T> OnceCell<T> {
                 maker != me,
                 "what makes the value of a OnceCell or Lazy has asked for this value itself; it can never have it"
             );
-            let reason = Reason::of("once cell being made by", Object::Greenlet(maker));
+            let reason = Reason::of(&"once cell being made by", Object::Greenlet(maker));
             if park::wait_on(&self.waiters, &mut place, reason, Deadline::NEVER) == Woken::Refused {
                 return Err(Refused);
             }

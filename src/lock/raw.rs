@@ -83,7 +83,7 @@ impl RawLock {
     #[track_caller]
     fn acquire_in_line(&self, deadline: Deadline) -> Result<(), Woken> {
         let contender = self.contention.wait(self.holder().map(Holder::Greenlet));
-        let reason = Reason::of("lock", contender.object());
+        let reason = Reason::of(&"lock", contender.object());
         let mut place = Place::default();
         loop {
             let woken = park::wait_on(&self.waiters, &mut place, reason, deadline);

@@ -98,8 +98,8 @@ impl RawRwLock {
     #[track_caller]
     fn enter_in_line(&self, role: Role, deadline: Deadline) -> Result<(), Woken> {
         let (list, promised, what) = match role {
-            Role::Reader => (&self.readers, &self.promised_readers, "rwlock (read)"),
-            Role::Writer => (&self.writers, &self.promised_writers, "rwlock (write)"),
+            Role::Reader => (&self.readers, &self.promised_readers, &"rwlock (read)"),
+            Role::Writer => (&self.writers, &self.promised_writers, &"rwlock (write)"),
         };
         let contender = self.contention.wait(self.holder());
         let in_line = InLine { lock: self, contender };

@@ -10,7 +10,7 @@ use crate::hub::Reason;
 use crate::park::{self, Deadline, Woken};
 use crate::waitlist::{Place, WaitList};
 
-const ACQUIRE: Reason = Reason::plain("semaphore (acquire)");
+const ACQUIRE: Reason = Reason::plain(&"semaphore (acquire)");
 
 /// A counter of permits: `acquire` takes one and waits while there is none, `release` gives one. It is a handle: clones are the same
 /// semaphore.

@@ -52,6 +52,8 @@ impl StdStream for unix::UnixStream {
 /// A watched socket with its time limits, for all its clones.
 pub(super) struct Shared<S: AsFd>(Rc<Inner<S>>);
 
+/// What a read needs comes first.
+#[repr(C)]
 struct Inner<S: AsFd> {
     watched: Watched<S>,
     read_timeout: Cell<Option<Duration>>,

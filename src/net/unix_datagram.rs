@@ -361,7 +361,7 @@ impl UnixDatagram {
     /// No event tells a sender that is not connected to its receiver of room there.
     #[track_caller]
     fn send_patiently(&self, send: impl Fn(&unix::UnixDatagram) -> io::Result<usize>) -> io::Result<usize> {
-        let (what, limit) = ("room at the receiver of a datagram", self.inner.write_timeout());
+        let (what, limit) = (&"room at the receiver of a datagram", self.inner.write_timeout());
         patience::repeat(what, limit, || send(self.inner.std()))
     }
 

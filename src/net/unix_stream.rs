@@ -144,7 +144,7 @@ impl UnixStream {
     #[track_caller]
     fn connected(address: &unix::SocketAddr, limit: Option<Duration>) -> io::Result<UnixStream> {
         let deadline = Deadline::after(limit);
-        let what = "room in the queue of a Unix listener";
+        let what = &"room in the queue of a Unix listener";
         let (socket, connected) = patience::repeat(what, limit, || unix_socket::begin_connect(address))?;
         let watched = Watched::new(socket)?;
         if !connected {

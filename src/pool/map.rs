@@ -105,7 +105,7 @@ impl Window {
         let mut place = Place::default();
         while !self.is_open() {
             let reason =
-                Reason::of("results to be taken", Object::Count(self.started.get() - self.taken.get()));
+                Reason::of(&"results to be taken", Object::Count(self.started.get() - self.taken.get()));
             if park::wait_on(&self.feeder, &mut place, reason, Deadline::NEVER) != Woken::Notified {
                 return;
             }

@@ -41,7 +41,7 @@ pub(super) struct Slots {
 impl Slots {
     /// What a greenlet that waits for one waits for. All are taken then.
     pub(super) fn reason(&self) -> Reason {
-        Reason::of("a slot of a pool", Object::fill(self.size, self.size))
+        Reason::of(&"a slot of a pool", Object::fill(self.size, self.size))
     }
 }
 
@@ -174,7 +174,7 @@ impl Members {
         if self.len() == 0 {
             return true;
         }
-        let reason = Reason::plain("a group (to be empty)");
+        let reason = Reason::plain(&"a group (to be empty)");
         let woken = park::wait_on(&self.emptied, &mut Place::default(), reason, deadline);
         woken == Woken::Notified || self.len() == 0
     }

@@ -151,7 +151,7 @@ impl Process {
             if let Some(exit) = self.look() {
                 return exit.map(Some);
             }
-            let reason = Reason::of("child process", Object::Count(self.id() as usize));
+            let reason = Reason::of(&"child process", Object::Count(self.id() as usize));
             match park::wait_on(&self.waiters, &mut place, reason, deadline) {
                 Woken::Notified => {}
                 Woken::TimedOut => return self.look().transpose(),

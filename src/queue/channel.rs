@@ -215,7 +215,7 @@ impl<T> Channel<T> {
         let inner = &*self.inner;
         let slot = Slot::fill(inner, item);
         inner.getters.wake_one();
-        let (mut place, reason) = (Place::default(), Reason::plain("channel (put)"));
+        let (mut place, reason) = (Place::default(), Reason::plain(&"channel (put)"));
         match park::wait_with_note(&inner.putters, &mut place, slot.key, reason, deadline) {
             (_, NOTHING) => {
                 mem::forget(slot);
@@ -314,7 +314,7 @@ impl<T> Channel<T> {
         }
         let mut place = Place::default();
         loop {
-            let reason = Reason::plain("channel (get)");
+            let reason = Reason::plain(&"channel (get)");
             let (woken, note) =
                 park::wait_with_note(&self.inner.getters, &mut place, NOTHING, reason, deadline);
             let done = match note {

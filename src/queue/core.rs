@@ -177,14 +177,14 @@ impl<S, B: Books> Core<S, B> {
     #[inline(never)]
     #[track_caller]
     fn wait_for_room(&self, place: &mut Place, deadline: Deadline) -> Woken {
-        let reason = Reason::of("queue (put)", Object::fill(self.len(), self.capacity));
+        let reason = Reason::of(&"queue (put)", Object::fill(self.len(), self.capacity));
         park::wait_here(&self.putters, place, reason, deadline)
     }
 
     #[inline(never)]
     #[track_caller]
     fn wait_for_item(&self, place: &mut Place, deadline: Deadline) -> Woken {
-        park::wait_here(&self.getters, place, Reason::plain("queue (get)"), deadline)
+        park::wait_here(&self.getters, place, Reason::plain(&"queue (get)"), deadline)
     }
 
     pub(super) fn len(&self) -> usize {

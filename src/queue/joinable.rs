@@ -171,7 +171,7 @@ impl<T> JoinableQueue<T> {
         if self.unfinished() == 0 {
             return true;
         }
-        let reason = Reason::plain("queue (its tasks to be done)");
+        let reason = Reason::plain(&"queue (its tasks to be done)");
         let joiners = &self.core.books.joiners;
         let woken = park::wait_on(joiners, &mut Place::default(), reason, Deadline::after(timeout));
         woken == Woken::Notified || self.unfinished() == 0

@@ -29,10 +29,8 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::coro;
-use crate::hub::{FETCHED_TASKS, HOT, HOTTEST, Hub, Task};
+use crate::hub::{FETCHED_TASKS, Hub, Places, Task};
 use crate::sys::driver::{Driver, Ready, Waker};
-use crate::sys::memory;
 pub use source::Direction;
 pub(crate) use source::{Source, Waiter};
 
@@ -52,25 +50,19 @@ pub(crate) trait Attendant {
 struct Entry {
     source: Rc<Source>,
     task: Cell<*const Task>,
-    /// Null if it has none.
+    /// What holds the descriptor.
+    holder: Cell<*const ()>,
+    /// Null if it rests.
     frames: Cell<*const ()>,
 }
 
 impl Entry {
-    /// Room for a registration and the socket that was made with it and mostly lies behind it.
-    const FETCHED: usize = 192;
-
-    /// `soon` is the turn of whoever waits.
-    #[inline]
-    fn fetch(&self, soon: bool) {
-        memory::prefetch(Rc::as_ptr(&self.source), Entry::FETCHED);
-        if self.frames.get().is_null() {
-            memory::prefetch(self.task.get(), HOT);
-        } else {
-            memory::prefetch(self.task.get(), HOTTEST);
-            if soon {
-                coro::prefetch(self.frames.get());
-            }
+    fn places(&self) -> Places {
+        Places {
+            task: self.task.get(),
+            source: Rc::as_ptr(&self.source).cast(),
+            holder: self.holder.get(),
+            frames: self.frames.get(),
         }
     }
 }
@@ -131,8 +123,8 @@ impl Reactor {
         let token = u64::from(generation) << 32 | entry.key() as u64;
         self.with_driver(|driver| driver.add(descriptor, token))?;
         let source = Rc::new(Source::new(token));
-        let (task, frames) = (Cell::new(ptr::null()), Cell::new(ptr::null()));
-        entry.insert(Entry { source: source.clone(), task, frames });
+        let (task, holder, frames) = (Cell::new(ptr::null()), Cell::new(ptr::null()), Cell::new(ptr::null()));
+        entry.insert(Entry { source: source.clone(), task, holder, frames });
         Ok(source)
     }
 
@@ -193,6 +185,7 @@ impl Reactor {
         descriptor: BorrowedFd<'_>,
         source: &Source,
         task: *const Task,
+        holder: *const (),
         frames: *const (),
     ) -> io::Result<()> {
         {
@@ -200,6 +193,7 @@ impl Reactor {
             let own = sources.get(index(source.token)).filter(|own| ptr::eq(&*own.source, source));
             let Some(entry) = own else { return Err(is_of_another_hub()) };
             entry.task.set(task);
+            entry.holder.set(holder);
             entry.frames.set(frames);
         }
         self.with_driver(|driver| driver.arm(descriptor, source.token, || source.interest()))?;
@@ -213,6 +207,7 @@ impl Reactor {
 
     /// Takes events from the system and wakes who waits for them. With a timeout of zero it does not sleep.
     pub(crate) fn poll(&self, timeout: Option<Duration>) {
+        Hub::current().ahead.tidy();
         let outcome = match self.driver.borrow().as_ref() {
             Some(driver) => {
                 let fetch = |place, token| self.fetch(token, place < FETCHED_TASKS);
@@ -241,7 +236,7 @@ impl Reactor {
     #[inline]
     fn fetch(&self, token: u64, soon: bool) {
         if let Some(entry) = self.sources.borrow().get(index(token)) {
-            entry.fetch(soon);
+            entry.places().announce(soon);
         }
     }
 
@@ -249,8 +244,10 @@ impl Reactor {
     fn dispatch(&self, ready: Ready) {
         let sources = self.sources.borrow();
         let entry = sources.get(index(ready.token)).filter(|entry| entry.source.token == ready.token);
-        if let Some(entry) = entry {
-            entry.source.accept(ready);
+        if let Some(entry) = entry
+            && entry.source.accept(ready)
+        {
+            Hub::current().ahead.push(entry.places());
         }
     }
 

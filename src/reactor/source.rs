@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Attendant;
-use crate::hub::{Hub, Task};
+use crate::hub::{Hub, Task, Wake};
 use crate::sys::driver::{Driver, Interest, Ready};
 
 /// What somebody wants to do with a descriptor.
@@ -47,6 +47,8 @@ pub(crate) struct Source {
     ready: [Cell<bool>; 2],
     /// After a short read there may be more, as events have told.
     more: Cell<bool>,
+    /// There has been an attendant. Whether there is one is then to be looked up, far behind.
+    is_attended: Cell<bool>,
     /// Who waits for each direction: a task, or else an attendant, or nobody.
     tasks: [Cell<Option<Rc<Task>>>; 2],
     attendants: [Cell<Option<Rc<dyn Attendant>>>; 2],
@@ -58,20 +60,24 @@ impl Source {
             token,
             ready: [Cell::new(true), Cell::new(true)],
             more: Cell::new(false),
+            is_attended: Cell::new(false),
             tasks: Default::default(),
             attendants: Default::default(),
         }
     }
 
     #[inline(always)]
-    fn set_ready(&self, direction: Direction) {
+    fn set_ready(&self, direction: Direction) -> bool {
         self.ready[direction as usize].set(true);
         if let Some(task) = self.tasks[direction as usize].take() {
-            Hub::current().wake_cold(&task);
+            let is_woken = Hub::current().wake(&task, Wake::Notified);
             self.tasks[direction as usize].set(Some(task));
-        } else if has_one(&self.attendants[direction as usize]) {
+            return is_woken;
+        }
+        if self.is_attended.get() {
             self.call_attendant(direction);
         }
+        false
     }
 
     #[cold]
@@ -112,13 +118,16 @@ impl Source {
     }
 
     /// Takes the place of the one who waits for `direction`; false if somebody has it already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&self, direction: Direction, who: Waiter) -> bool {
         let is_free = !self.is_awaited(direction);
         if is_free {
             match who {
                 Waiter::Task(task) => self.tasks[direction as usize].set(Some(task)),
-                Waiter::Attendant(attendant) => self.attendants[direction as usize].set(Some(attendant)),
+                Waiter::Attendant(attendant) => {
+                    self.is_attended.set(true);
+                    self.attendants[direction as usize].set(Some(attendant));
+                }
             }
         }
         is_free
@@ -155,24 +164,22 @@ impl Source {
 
     #[inline]
     fn is_awaited(&self, direction: Direction) -> bool {
-        self.is_waited_for(direction) || has_one(&self.attendants[direction as usize])
+        self.is_waited_for(direction)
+            || self.is_attended.get() && has_one(&self.attendants[direction as usize])
     }
 
     pub(super) fn interest(&self) -> Interest {
         Interest { readable: self.is_awaited(Direction::Read), writable: self.is_awaited(Direction::Write) }
     }
 
+    /// Takes an event in. Has it woken a greenlet?
     #[inline]
-    pub(super) fn accept(&self, ready: Ready) {
+    pub(super) fn accept(&self, ready: Ready) -> bool {
         if ready.more {
             self.more.set(true);
         }
-        if ready.readable {
-            self.set_ready(Direction::Read);
-        }
-        if ready.writable {
-            self.set_ready(Direction::Write);
-        }
+        let woken = ready.readable && self.set_ready(Direction::Read);
+        ready.writable && self.set_ready(Direction::Write) || woken
     }
 }
 

@@ -141,7 +141,7 @@ impl Signals {
             if let Some(signal) = self.try_take() {
                 return Ok(signal);
             }
-            let reason = Reason::plain("a signal");
+            let reason = Reason::plain(&"a signal");
             let error = match park::wait_on(&self.arrived.waiters, &mut place, reason, deadline) {
                 Woken::Notified => continue,
                 Woken::TimedOut => {

@@ -134,7 +134,7 @@ impl<T> AsyncResult<T> {
 
     #[track_caller]
     fn wait_until(&self, timeout: Option<Duration>) -> bool {
-        let reason = Reason::plain("async result of any thread (get)");
+        let reason = Reason::plain(&"async result of any thread (get)");
         block::wait(&self.inner.line, reason, timeout, || self.is_set().then_some(())).is_some()
     }
 

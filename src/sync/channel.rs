@@ -235,7 +235,7 @@ impl<T> Sender<T> {
             Err(PutError::Full(item)) => item,
             done => return done,
         };
-        let reason = Reason::of("channel (send)", Object::fill(self.len(), self.shared.capacity));
+        let reason = Reason::of(&"channel (send)", Object::fill(self.len(), self.shared.capacity));
         let mut waiting = Some(item);
         let sent =
             block::wait(&self.shared.putters, reason, timeout, || match self.shared.put(waiting.take()?) {
@@ -410,7 +410,7 @@ impl<T> Receiver<T> {
             Err(GetError::Empty) => None,
             done => Some(done),
         };
-        block::wait(&self.shared.getters, Reason::plain("channel (recv)"), timeout, attempt)
+        block::wait(&self.shared.getters, Reason::plain(&"channel (recv)"), timeout, attempt)
             .unwrap_or(Err(GetError::Empty))
     }
 

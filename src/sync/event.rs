@@ -157,7 +157,7 @@ impl Event {
             let state = self.state();
             (state & SET != 0 || state | SET != before).then_some(())
         };
-        block::wait(&self.inner.line, Reason::plain("event of any thread (set)"), timeout, has_been_set)
+        block::wait(&self.inner.line, Reason::plain(&"event of any thread (set)"), timeout, has_been_set)
             .is_some()
     }
 }

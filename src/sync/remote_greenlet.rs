@@ -139,7 +139,7 @@ impl<T> RemoteGreenlet<T> {
     #[track_caller]
     fn wait_until(&self, timeout: Option<Duration>) -> bool {
         let ended = || self.is_finished().then_some(());
-        block::wait(&self.shared.line, Reason::plain("a greenlet of another thread"), timeout, ended)
+        block::wait(&self.shared.line, Reason::plain(&"a greenlet of another thread"), timeout, ended)
             .is_some()
     }
 

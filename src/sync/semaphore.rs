@@ -108,7 +108,7 @@ impl Semaphore {
 
     #[track_caller]
     fn acquire_until(&self, timeout: Option<Duration>) -> bool {
-        let reason = Reason::plain("semaphore of any thread (acquire)");
+        let reason = Reason::plain(&"semaphore of any thread (acquire)");
         block::wait(&self.inner.line, reason, timeout, || self.try_acquire().then_some(())).is_some()
     }
 

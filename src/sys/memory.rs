@@ -29,10 +29,12 @@ pub(crate) fn page_size() -> usize {
 #[inline]
 pub(crate) fn prefetch<T>(start: *const T, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..len).step_by(64) {
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: it is a hint, which neither faults nor changes anything; SSE is part of the architecture.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.cast::<i8>().wrapping_add(line)) };
+        let fetch = |at| unsafe { _mm_prefetch::<_MM_HINT_T0>(start.cast::<i8>().wrapping_add(at)) };
+        (0..len).step_by(64).for_each(fetch);
+        fetch(len - 1);
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, len);

@@ -58,7 +58,7 @@ impl Pipe {
     }
 
     #[track_caller]
-    fn wait(&self, list: &WaitList, what: &'static str) -> io::Result<()> {
+    fn wait(&self, list: &WaitList, what: &'static &'static str) -> io::Result<()> {
         let reason = Reason::of(what, Object::fill(self.bytes.borrow().len(), self.capacity));
         match park::wait_on(list, &mut Place::default(), reason, Deadline::NEVER) {
             Woken::Notified | Woken::TimedOut => Ok(()),
@@ -147,7 +147,7 @@ impl Read for &Duplex {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let pipe = &self.reads;
         while !buf.is_empty() && pipe.bytes.borrow().is_empty() && !pipe.ended.get() {
-            pipe.wait(&pipe.readers, "a connection in memory (read)")?;
+            pipe.wait(&pipe.readers, &"a connection in memory (read)")?;
         }
         let count = pipe.bytes.borrow_mut().read(buf)?;
         if count > 0 {
@@ -177,7 +177,7 @@ impl Write for &Duplex {
                 pipe.pass_on();
                 return Ok(count);
             }
-            pipe.wait(&pipe.writers, "a connection in memory (write)")?;
+            pipe.wait(&pipe.writers, &"a connection in memory (write)")?;
         }
     }
 

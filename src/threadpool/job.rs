@@ -34,7 +34,7 @@ impl Done {
     /// Parks until the job has ended; says whether it has.
     #[track_caller]
     pub(super) fn wait(&self, deadline: Deadline) -> bool {
-        let reason = Reason::plain("a thread-pool job");
+        let reason = Reason::plain(&"a thread-pool job");
         while !self.done.get() {
             if park::wait_on(&self.waiters, &mut Place::default(), reason, deadline) != Woken::Notified {
                 break;

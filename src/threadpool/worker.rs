@@ -162,7 +162,7 @@ impl Workers {
     /// Waits until nothing is queued nor running; says whether that is so.
     #[track_caller]
     pub(super) fn join(&self, timeout: Option<Duration>) -> bool {
-        let reason = Reason::plain("a thread pool (to finish)");
+        let reason = Reason::plain(&"a thread pool (to finish)");
         sync::wait(&self.finished, reason, timeout, || self.lock().is_finished().then_some(())).is_some()
     }
 
@@ -187,7 +187,7 @@ impl Workers {
     /// Waits until the threads that were dismissed have ended; says whether they have.
     #[track_caller]
     pub(super) fn wait_until_dismissed(&self, timeout: Option<Duration>) -> bool {
-        let reason = Reason::plain("the threads of a pool (to end)");
+        let reason = Reason::plain(&"the threads of a pool (to end)");
         sync::wait(&self.dismissed, reason, timeout, || (self.lock().old == 0).then_some(())).is_some()
     }
 

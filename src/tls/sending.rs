@@ -23,7 +23,7 @@ impl Sending<'_> {
     pub(super) fn begin(session: &Session) -> io::Result<Sending<'_>> {
         let mut place = Place::default();
         while session.sending.get() {
-            let reason = Reason::plain("a TLS stream that another greenlet is writing to");
+            let reason = Reason::plain(&"a TLS stream that another greenlet is writing to");
             if park::wait_on(&session.senders, &mut place, reason, Deadline::NEVER) == Woken::Refused {
                 return Err(io::Error::other(
                     "this would wait for another greenlet that writes to this TLS stream, but the greenlet is being \

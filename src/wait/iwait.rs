@@ -202,7 +202,7 @@ impl Iterator for Iwait<'_> {
                 self.left -= 1;
                 return Some(number);
             }
-            let reason = Reason::of("several things, left", Object::Count(self.left));
+            let reason = Reason::of(&"several things, left", Object::Count(self.left));
             if park::wait_for_call(&self.watch, reason, self.deadline) != Woken::Notified {
                 // One more look, as something may have come in the same turn.
                 let number = self.watch.next_call()?;

@@ -133,7 +133,7 @@ fn stand_in_all(arms: &[&mut dyn Attempt], places: &mut [Place]) -> Rc<Watch> {
         deadline = deadline.earlier(arm.deadline());
         enrolled.extend(arm.list().map(|list| Enrolled::watching(list, &watch, number, place)));
     }
-    park::wait_for_call(&watch, Reason::plain("one of several things (select)"), deadline);
+    park::wait_for_call(&watch, Reason::plain(&"one of several things (select)"), deadline);
     drop(enrolled);
     watch
 }

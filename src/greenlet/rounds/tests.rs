@@ -14,12 +14,12 @@ use crate::{Greenlet, LoopExit, Outcome, current, sleep, spawn, timeout, wait_al
 const SECOND: Duration = Duration::from_secs(1);
 
 fn nap(time: Duration) -> Round {
-    Round::Rest(Reason::plain("its next round"), Deadline::after(Some(time)))
+    Round::Rest(Reason::plain(&"its next round"), Deadline::after(Some(time)))
 }
 
 /// Rests until it is killed.
 fn for_ever() -> Round {
-    Round::Rest(Reason::plain("its next round"), Deadline::NEVER)
+    Round::Rest(Reason::plain(&"its next round"), Deadline::NEVER)
 }
 
 /// Gives its value after `rounds` rounds, a second of rest before each but the first.

@@ -176,7 +176,7 @@ impl Children {
     /// Waits until all have ended.
     fn wait(&self, site: &'static Location<'static>) {
         while let Some(child) = self.unfinished() {
-            let reason = Reason::of("all greenlets of its scope, such as", Object::Greenlet(child.id()));
+            let reason = Reason::of(&"all greenlets of its scope, such as", Object::Greenlet(child.id()));
             let joiners = &child.task().joiners;
             let woken = park::wait_on_at(joiners, &mut Place::default(), reason, Deadline::NEVER, site);
             assert!(woken != Woken::Refused, "a scope's wait was refused");
