@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use greenloop::event::Event;
-use greenloop::http::{Limits, Request, Response, RunningServer, Server};
+use greenloop::http::{Body, Limits, Request, Response, RunningServer, Server};
 use greenloop::net::TcpStream;
 use greenloop::tls::TlsStream;
 use greenloop::{spawn, timeout};
@@ -182,5 +182,65 @@ fn a_connection_that_was_taken_over_ends_although_its_client_reads_nothing() {
             timeout(PROMPT, || second.join()).expect(&what).unwrap().expect(&what);
             server.stop(ms(0));
         }
+    }
+}
+
+/// What comes of a stream to an HTTP/1.0 client, and how it ends.
+fn old_clients_answer(body: impl Fn() -> Body + 'static, secure: bool, stops: bool) -> (usize, bool) {
+    let server = Server::bind("127.0.0.1:0").unwrap().on_error(|_| ());
+    let server = if secure { server.tls(tls_support::server()) } else { server };
+    let server = server.start(move |_: &mut Request<'_>| body()).unwrap();
+    let address = server.local_addr().unwrap();
+    let request = b"GET / HTTP/1.0\r\n\r\n";
+    let mut client: Box<dyn Peer> = match secure {
+        true => Box::new(connect(address)),
+        false => Box::new(TcpStream::connect(address).unwrap()),
+    };
+    client.write_all(request).unwrap();
+    let mut answer = vec![0; 1];
+    client.read_exact(&mut answer).unwrap();
+    if stops {
+        server.stop(ms(0));
+    }
+    let ended = timeout(PROMPT, || client.read_to_end(&mut answer)).expect("an end");
+    (answer.len(), ended.is_ok())
+}
+
+trait Peer: Read + Write {}
+impl<T: Read + Write> Peer for T {}
+
+// RFC 9112, 8
+#[test]
+fn a_stream_to_an_old_client_that_fails_half_way_does_not_end_like_a_whole_one() {
+    /// Gives a piece, and fails by `next`.
+    fn half(next: fn() -> std::io::Result<usize>) -> Body {
+        struct Half(fn() -> std::io::Result<usize>, bool);
+        impl Read for Half {
+            fn read(&mut self, place: &mut [u8]) -> std::io::Result<usize> {
+                if std::mem::replace(&mut self.1, true) {
+                    return self.0();
+                }
+                place[..4].copy_from_slice(b"half");
+                Ok(4)
+            }
+        }
+        Body::reader(Half(next, false))
+    }
+    for secure in [false, true] {
+        let fails = || half(|| Err(std::io::Error::other("no more of it")));
+        assert!(!old_clients_answer(fails, secure, false).1, "an error, over TLS: {secure}");
+        let panics = || half(|| panic!("no more of it"));
+        assert!(!old_clients_answer(panics, secure, false).1, "a panic, over TLS: {secure}");
+        let waits = || {
+            half(|| {
+                Event::new().wait();
+                unreachable!("nobody sets it")
+            })
+        };
+        assert!(!old_clients_answer(waits, secure, true).1, "a kill, over TLS: {secure}");
+        let whole = || Body::stream([vec![b'x'; SIZE / 2], vec![b'x'; SIZE / 2]]);
+        let (length, ends_well) = old_clients_answer(whole, secure, false);
+        assert!(ends_well && length > SIZE, "over TLS: {secure}");
+        assert!(old_clients_answer(|| half(|| Ok(0)), secure, false).1, "its own end, over TLS: {secure}");
     }
 }

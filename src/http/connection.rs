@@ -380,6 +380,9 @@ impl Connection<'_> {
         }
         let reply = Reply { is_head, is_http_11, keep_alive };
         let sent = Delivering { io: body.io(), head, config, reply }.send(response)?;
+        if sent == Sent::Severed {
+            return Ok(After::Close);
+        }
         let keeps = sent == Sent::Whole;
         if keeps && body.skip(limits.max_discard)? {
             return Ok(After::Next);

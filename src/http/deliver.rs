@@ -22,6 +22,8 @@ pub(crate) enum Sent {
     Last,
     /// It ended before its end.
     Cut,
+    /// The same, and only the way in which the connection ends can tell the client.
+    Severed,
 }
 
 /// Why a stream stopped.
@@ -159,13 +161,14 @@ impl Delivering<'_> {
             Err(payload) if has_begun => Ended::Stop(Stop::Source(what_panicked(payload))),
             Err(payload) => Ended::Stop(Stop::Source(self.or_farewell(|| what_panicked(payload)))),
         };
+        let cut = if delivery == Delivery::UntilClose { Sent::Severed } else { Sent::Cut };
         let text = match ended {
             Ended::Stop(Stop::Peer(error)) => return Err(error),
             Ended::Stop(Stop::Source(text)) => text,
             Ended::Stop(Stop::Fault(fault)) if !has_begun => {
                 return self.send_instead(Response::refusal(fault));
             }
-            Ended::Stop(Stop::Fault(_)) => return Ok(Sent::Cut),
+            Ended::Stop(Stop::Fault(_)) => return Ok(cut),
             Ended::Stop(Stop::TooLong) => {
                 String::from("the body of the response is longer than its Content-Length")
             }
@@ -175,7 +178,7 @@ impl Delivering<'_> {
         };
         if has_begun {
             self.config.report(self.head, &text);
-            return Ok(Sent::Cut);
+            return Ok(cut);
         }
         self.report(&text);
         self.send_failure()
@@ -210,8 +213,16 @@ impl StreamWriter<'_, '_> {
             if self.delivering.io.transport().is_stopping() {
                 self.delivering.reply.keep_alive = false;
             }
+            if self.ends_with_connection() {
+                self.delivering.io.transport().set_abrupt(true);
+            }
             self.delivering.write_head(self.response, self.delivery);
         }
+    }
+
+    /// Is it the end of the connection that tells of the end of the body?
+    fn ends_with_connection(&self) -> bool {
+        self.delivery == Delivery::UntilClose && !self.delivering.reply.is_head
     }
 
     /// Frames a piece. Only a large one has left then.
@@ -245,8 +256,11 @@ impl StreamWriter<'_, '_> {
             self.delivering.io.out().extend_from_slice(b"0\r\n\r\n");
         }
         // Before the source is dropped, which may take its time. An end alone can wait for what comes behind it.
-        if self.holds_last {
+        if self.holds_last || self.ends_with_connection() {
             self.delivering.io.flush().map_err(|error| Ended::Stop(Stop::Peer(error)))?;
+        }
+        if self.ends_with_connection() {
+            self.delivering.io.transport().set_abrupt(false);
         }
         Ok(())
     }

@@ -78,7 +78,8 @@ impl Body {
     /// panics, the connection is cut off without the last chunk, so that the client can tell.
     ///
     /// To an HTTP/1.0 client, or with a `Content-Length` of the handler's own, the pieces are sent as they
-    /// are.
+    /// are. The end of the connection is then the end of what an HTTP/1.0 client gets; where the iterator panics, or is killed, the
+    /// connection is reset instead, and over TLS ends without a `close_notify`, so that half of it does not look like all of it.
     ///
     /// ```
     /// use greenloop::http::{Body, Request, TestClient};

@@ -35,8 +35,8 @@ pub(super) fn serve<S: Stream>(
     Transport::set_idle(&socket, false);
     match shaken {
         Ok(stream) => {
-            let (read_limit, certificates) = (Cell::new(None), OnceCell::new());
-            keep(Secure { stream: Rc::new(stream), socket, read_limit, certificates }, service);
+            let (read_limit, is_abrupt, certificates) = (Cell::new(None), Cell::new(false), OnceCell::new());
+            keep(Secure { stream: Rc::new(stream), socket, read_limit, is_abrupt, certificates }, service);
         }
         // A client that fails in the handshake is as little to be reported as one that sends a malformed request.
         Err(error) => quiet(Err(error))?,
@@ -50,6 +50,8 @@ struct Secure<S: Stream> {
     socket: Socket<S>,
     /// Of a read here, which may be many of the socket.
     read_limit: Cell<Option<Duration>>,
+    /// See [`Transport::set_abrupt`].
+    is_abrupt: Cell<bool>,
     /// Those of the client, for handlers that ask. rustls lends them for a moment only.
     certificates: OnceCell<Box<[Vec<u8>]>>,
 }
@@ -98,6 +100,11 @@ impl<S: Stream> Transport for Secure<S> {
         Transport::shutdown_write(&self.socket)
     }
 
+    fn set_abrupt(&self, is_abrupt: bool) {
+        self.is_abrupt.set(is_abrupt);
+        self.socket.set_abrupt(is_abrupt);
+    }
+
     fn set_idle(&self, is_idle: bool) {
         Transport::set_idle(&self.socket, is_idle);
     }
@@ -135,8 +142,10 @@ impl<S: Stream> Client for Secure<S> {
     }
 
     fn say_goodbye(&self) {
-        // All has been said, so a failure here is that of the client.
-        let _ = self.stream.shutdown_write();
+        if !self.is_abrupt.get() {
+            // All has been said, so a failure here is that of the client.
+            let _ = self.stream.shutdown_write();
+        }
     }
 
     fn peer(&self) -> &dyn fmt::Debug {

@@ -81,6 +81,10 @@ impl<S: Stream> Transport for Socket<S> {
         self.stream.shutdown_write()
     }
 
+    fn set_abrupt(&self, is_abrupt: bool) {
+        self.stream.set_abrupt(is_abrupt);
+    }
+
     fn set_idle(&self, is_idle: bool) {
         match (is_idle, self.place.get()) {
             (true, None) => self.place.set(self.gate.admit_idle(&self.stream)),

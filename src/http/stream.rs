@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::os::unix::net as unix;
+use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use crate::tls::SharedStream as Shared;
@@ -29,12 +30,14 @@ pub(super) trait Stream: Read + Write + AsFd + DuplexStream + Shared + Sized + '
     fn another_handle(&self) -> io::Result<Self>;
     /// Lets whoever reads meet the end.
     fn end_reads(&self) -> io::Result<()>;
+    /// From now on, is a close to look like a failure to the peer?
+    fn set_abrupt(&self, is_abrupt: bool);
     fn read_without_waiting(&self, place: &mut [u8]) -> io::Result<usize>;
     fn rest(&self) -> io::Result<(Resting, Reason)>;
 }
 
 macro_rules! streams {
-    ($($Stream:ty, $Peer:ty, $prepare:expr, $address:expr;)*) => {$(
+    ($($Stream:ty, $Peer:ty, $prepare:expr, $address:expr, $set_abrupt:expr;)*) => {$(
         impl Stream for $Stream {
             type Peer = $Peer;
 
@@ -58,6 +61,10 @@ macro_rules! streams {
                 self.shutdown(Shutdown::Read)
             }
 
+            fn set_abrupt(&self, is_abrupt: bool) {
+                $set_abrupt(self, is_abrupt);
+            }
+
             #[inline]
             fn read_without_waiting(&self, place: &mut [u8]) -> io::Result<usize> {
                 self.try_read(place)
@@ -76,6 +83,12 @@ macro_rules! streams {
 
 streams! {
     // Responses are gathered: nothing is gained by waiting for more.
-    TcpStream, SocketAddr, |stream: &TcpStream| stream.set_nodelay(true), |peer: &SocketAddr| Some(*peer);
-    UnixStream, unix::SocketAddr, |_| Ok(()), |_| None;
+    TcpStream, SocketAddr, |stream: &TcpStream| stream.set_nodelay(true), |peer: &SocketAddr| Some(*peer), reset_at_close;
+    // The system knows no other end of them.
+    UnixStream, unix::SocketAddr, |_| Ok(()), |_| None, |_, _| ();
+}
+
+/// A failure here is that of the client: it has gone, and looks at no end.
+fn reset_at_close(stream: &TcpStream, yes: bool) {
+    let _ = stream.set_linger(yes.then_some(Duration::ZERO));
 }

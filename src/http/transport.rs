@@ -90,6 +90,13 @@ pub trait Transport: Read + Write {
         true
     }
 
+    /// Called with true before a body begins whose end only the end of the connection tells (to an HTTP/1.0 client), and with false when
+    /// all of it has left. Meanwhile an end of the connection, also one by a drop, must not look like the end of the body: a socket is
+    /// to be reset, and TLS to say no goodbye (RFC 9112, 8). A transport that has only one kind of end ignores it.
+    fn set_abrupt(&self, is_abrupt: bool) {
+        let _ = is_abrupt;
+    }
+
     /// Called with true before the connection waits for a request of which nothing has come yet, and with false when that
     /// wait has ended. A server that stops can end such waits at once.
     fn set_idle(&self, is_idle: bool) {
