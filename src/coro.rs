@@ -53,7 +53,7 @@ const MAX_CLOSURE_ALIGN: usize = 16;
 
 /// How much is fetched of a stack, around the frame that suspends.
 const FETCHED: usize = 240;
-/// How much of it lies below the address that `suspend` notes, which is somewhere in its frame.
+/// How much of it lies below the address that is given, which is somewhere in that frame: the switch notes below it where to go on.
 const FETCHED_BELOW: usize = 48;
 
 /// Who a coroutine is, for the message about its overflow.

@@ -25,7 +25,8 @@ pub(crate) fn page_size() -> usize {
     rustix::param::page_size()
 }
 
-/// Has the processor fetch memory into its caches, where it can be told to. Any address will do: what is not mapped is not fetched.
+/// Has the processor fetch memory, a byte or more, into its caches, where it can be told to. Any address will do: what is not mapped is
+/// not fetched.
 #[inline]
 pub(crate) fn prefetch<T>(start: *const T, len: usize) {
     #[cfg(target_arch = "x86_64")]
