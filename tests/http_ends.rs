@@ -242,5 +242,22 @@ fn a_stream_to_an_old_client_that_fails_half_way_does_not_end_like_a_whole_one()
         let (length, ends_well) = old_clients_answer(whole, secure, false);
         assert!(ends_well && length > SIZE, "over TLS: {secure}");
         assert!(old_clients_answer(|| half(|| Ok(0)), secure, false).1, "its own end, over TLS: {secure}");
+        // All of it has left when its source is dropped.
+        let fails_late = || {
+            struct Late;
+            impl Drop for Late {
+                fn drop(&mut self) {
+                    panic!("too late to matter");
+                }
+            }
+            let late = Late;
+            Body::stream(["whole"].into_iter().inspect(move |_| {
+                let _ = &late;
+            }))
+        };
+        assert!(
+            old_clients_answer(fails_late, secure, false).1,
+            "a panic behind the end, over TLS: {secure}"
+        );
     }
 }

@@ -146,8 +146,9 @@ impl Delivering<'_> {
         pieces: Box<dyn Pieces>,
         delivery: Delivery,
     ) -> io::Result<Sent> {
+        let (has_begun, holds_last, is_abrupt) = (false, false, false);
         let mut writer =
-            StreamWriter { delivering: self, response, delivery, has_begun: false, holds_last: false };
+            StreamWriter { delivering: self, response, delivery, has_begun, holds_last, is_abrupt };
         let ended = unwind::catch(|| {
             let mut pieces = pieces;
             let ended = writer.pump(&mut *pieces);
@@ -155,13 +156,13 @@ impl Delivering<'_> {
             ended
         });
         let has_begun = writer.has_begun;
+        let cut = if writer.is_abrupt { Sent::Severed } else { Sent::Cut };
         let ended = match ended {
             Ok(Ok(())) => return Ok(self.whole()),
             Ok(Err(ended)) => ended,
             Err(payload) if has_begun => Ended::Stop(Stop::Source(what_panicked(payload))),
             Err(payload) => Ended::Stop(Stop::Source(self.or_farewell(|| what_panicked(payload)))),
         };
-        let cut = if delivery == Delivery::UntilClose { Sent::Severed } else { Sent::Cut };
         let text = match ended {
             Ended::Stop(Stop::Peer(error)) => return Err(error),
             Ended::Stop(Stop::Source(text)) => text,
@@ -194,6 +195,8 @@ struct StreamWriter<'s, 'a> {
     has_begun: bool,
     /// What the source believes to be its last piece has not left.
     holds_last: bool,
+    /// The end of the connection would tell of the end of the body, which has not come.
+    is_abrupt: bool,
 }
 
 impl StreamWriter<'_, '_> {
@@ -213,16 +216,16 @@ impl StreamWriter<'_, '_> {
             if self.delivering.io.transport().is_stopping() {
                 self.delivering.reply.keep_alive = false;
             }
-            if self.ends_with_connection() {
-                self.delivering.io.transport().set_abrupt(true);
+            if self.delivery == Delivery::UntilClose && !self.delivering.reply.is_head {
+                self.set_abrupt(true);
             }
             self.delivering.write_head(self.response, self.delivery);
         }
     }
 
-    /// Is it the end of the connection that tells of the end of the body?
-    fn ends_with_connection(&self) -> bool {
-        self.delivery == Delivery::UntilClose && !self.delivering.reply.is_head
+    fn set_abrupt(&mut self, is_abrupt: bool) {
+        self.is_abrupt = is_abrupt;
+        self.delivering.io.transport().set_abrupt(is_abrupt);
     }
 
     /// Frames a piece. Only a large one has left then.
@@ -256,11 +259,11 @@ impl StreamWriter<'_, '_> {
             self.delivering.io.out().extend_from_slice(b"0\r\n\r\n");
         }
         // Before the source is dropped, which may take its time. An end alone can wait for what comes behind it.
-        if self.holds_last || self.ends_with_connection() {
+        if self.holds_last || self.is_abrupt {
             self.delivering.io.flush().map_err(|error| Ended::Stop(Stop::Peer(error)))?;
         }
-        if self.ends_with_connection() {
-            self.delivering.io.transport().set_abrupt(false);
+        if self.is_abrupt {
+            self.set_abrupt(false);
         }
         Ok(())
     }

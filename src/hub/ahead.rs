@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::Task;
-use super::task::{HOT, HOTTEST};
+use super::task::{HOT, HOTTEST, WOKEN};
 use crate::coro;
 use crate::sys::memory;
 
@@ -31,9 +31,8 @@ pub(crate) struct Places {
 impl Places {
     /// So much of a registration, and of what holds a descriptor: this, and a time limit.
     const FETCHED: usize = 32;
-    /// Before the block of a task, and of it, what it takes to wake it: the count of its references, and its state.
-    const COUNTS: usize = 16;
-    const WOKEN: usize = Places::COUNTS + 8;
+    /// The counts of the references to a task, which stand before its block.
+    const COUNTS: usize = 2 * size_of::<usize>();
 
     /// Its event is about to be taken in; `soon` its turn comes.
     #[inline]
@@ -42,7 +41,7 @@ impl Places {
             self.fetch();
         } else {
             memory::prefetch(self.source, Places::FETCHED);
-            memory::prefetch(self.task.wrapping_byte_sub(Places::COUNTS), Places::WOKEN);
+            self.fetch_task(WOKEN);
         }
     }
 
@@ -51,11 +50,16 @@ impl Places {
         memory::prefetch(self.source, Places::FETCHED);
         memory::prefetch(self.holder, Places::FETCHED);
         if self.frames.is_null() {
-            memory::prefetch(self.task.wrapping_byte_sub(Places::COUNTS), Places::COUNTS + HOT);
+            self.fetch_task(HOT);
         } else {
-            memory::prefetch(self.task.wrapping_byte_sub(Places::COUNTS), Places::COUNTS + HOTTEST);
+            self.fetch_task(HOTTEST);
             coro::prefetch(self.frames);
         }
+    }
+
+    #[inline(always)]
+    fn fetch_task(&self, len: usize) {
+        memory::prefetch(self.task.wrapping_byte_sub(Places::COUNTS), Places::COUNTS + len);
     }
 }
 

@@ -218,6 +218,8 @@ pub(crate) struct Task {
     extras: OnceCell<Box<Extras>>,
 }
 
+/// How much of a task it takes to wake it.
+pub(crate) const WOKEN: usize = std::mem::offset_of!(Task, parked);
 /// How much of a task a turn needs.
 pub(crate) const HOT: usize = std::mem::offset_of!(Task, id);
 /// The same, if it does not rest but has kept its frames.
